@@ -96,6 +96,8 @@ class _Http(ThreadingHTTPServer):
 def _handler_for(world: World) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Headers and body leave in two writes; Nagle would hold the second for 40 ms.
+        disable_nagle_algorithm = True
 
         def _serve(self) -> None:
             try:

@@ -1,0 +1,70 @@
+"""What people decide. Whoever entered a disbursement by hand can't be its checker."""
+
+from disbursements import cases
+from disbursements.holds import NOT_RELEASABLE, Hold
+from disbursements.models import Disbursement
+from disbursements.states import Status
+from paymentvault import audit
+from paymentvault.models import User
+
+
+class NotAllowed(Exception):
+    """Why this person can't do it, in words for them."""
+
+
+def approve(disbursement: Disbursement, *, by: User, note: str = "") -> None:
+    """Let a disbursement that awaits approval be paid."""
+    _is_not_the_maker(disbursement, by)
+    disbursement.move(Status.APPROVED, by=str(by), note=note or "Approved.", approved_by=by)
+    _record("approved", disbursement, by, note)
+
+
+def reject(disbursement: Disbursement, *, by: User, reason: str) -> None:
+    """Refuse a disbursement for good."""
+    disbursement.move(Status.REJECTED, by=str(by), note=reason)
+    _record("rejected", disbursement, by, reason)
+
+
+def release(disbursement: Disbursement, *, by: User, reason: str) -> None:
+    """Let a held disbursement be paid in spite of what it was held for."""
+    _is_not_the_maker(disbursement, by)
+    if stuck := set(disbursement.holds) & NOT_RELEASABLE:
+        raise NotAllowed(f"It can't be paid as it stands ({', '.join(sorted(stuck))}). Cancel it.")
+    released = sorted({*disbursement.released_holds, *disbursement.holds})
+    disbursement.move(
+        Status.APPROVED, by=str(by), note=f"Released: {reason}", approved_by=by,
+        released_holds=released, holds=[], hold_words="",
+    )  # fmt: skip
+    _record("released", disbursement, by, reason)
+
+
+def cancel(disbursement: Disbursement, *, by: User, reason: str) -> None:
+    """Give up a disbursement that hasn't been paid.
+
+    One that was held since the loan changed is read anew from Mifos X by the next poll, as a
+    disbursement that a person must release.
+    """
+    changes = {}
+    if Hold.CHANGED_SINCE_APPROVAL in disbursement.holds:
+        changes["is_approval_over"] = True
+    disbursement.move(Status.CANCELLED, by=str(by), note=reason, **changes)
+    _record("cancelled", disbursement, by, reason)
+
+
+def retry(disbursement: Disbursement, *, by: User, reason: str) -> None:
+    """Try a failed disbursement again, under a new originator conversation ID."""
+    if cases.has_open_case(disbursement, "contradiction", "callback_disagrees"):
+        raise NotAllowed("M-Pesa contradicts itself on it. Settle its case first.")
+    _is_not_the_maker(disbursement, by)
+    disbursement.move(Status.APPROVED, by=str(by), note=f"Retried: {reason}")
+    _record("retried", disbursement, by, reason)
+
+
+def _is_not_the_maker(disbursement: Disbursement, by: User) -> None:
+    if disbursement.requested_by_id == by.pk:
+        raise NotAllowed("Someone else must approve what you entered.")
+
+
+def _record(act: str, disbursement: Disbursement, by: User, reason: str) -> None:
+    audit.record(f"disbursement {act}", by=str(by), subject=disbursement.reference,
+                 partner_code=disbursement.partner.code, reason=reason)  # fmt: skip

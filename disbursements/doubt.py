@@ -1,0 +1,172 @@
+"""Ask M-Pesa: what became of an attempt, and how much float there is.
+
+An answer to a question comes by callback too. Each question is a row of its own with its own
+address, so answers can't be mixed up with results.
+"""
+
+from datetime import timedelta
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from disbursements import callback_bodies, cases, evidence, results, shortcodes
+from disbursements.callback_bodies import Outcome
+from disbursements.models import Attempt, Disbursement, Inquiry
+from disbursements.results import Meaning
+from disbursements.states import AttemptStatus, Status
+from partners.models import MpesaShortcode
+from paymentvault import sweeping
+from paymentvault.http import RemoteError
+
+BY = "M-Pesa's status query"
+# After the n-th question without a final answer, wait this long for the next.
+SCHEDULE = [
+    *(timedelta(minutes=m) for m in (2, 5, 15, 60, 240)),
+    *[timedelta(days=1)] * 5,
+]
+# A request that M-Pesa accepted and is silent about counts as in doubt from this question on.
+DOUBT_FROM_INQUIRY = 2
+
+
+def ask(pk: int) -> str:
+    """Ask M-Pesa what became of a disbursement's live attempt."""
+    disbursement = Disbursement.objects.get(pk=pk)
+    if disbursement.status not in (Status.SENT, Status.IN_DOUBT):
+        return f"{disbursement.reference} is {disbursement.get_status_display().lower()}."
+    attempt = disbursement.live_attempt()
+    if attempt is None:
+        return f"{disbursement.reference} has no live attempt."
+    if attempt.shortcode.pause == shortcodes.Pause.CONFIGURATION:
+        return "The shortcode's credential must be put right before M-Pesa can be asked."
+    if not sweeping.lease(disbursement):
+        return f"{disbursement.reference} is being worked at."
+    try:
+        return _ask(disbursement, attempt)
+    finally:
+        sweeping.give_back(disbursement)
+
+
+def _ask(disbursement: Disbursement, attempt: Attempt) -> str:
+    _schedule_next(disbursement, attempt)
+    inquiry = Inquiry.objects.create(
+        kind=Inquiry.Kind.STATUS, attempt=attempt, shortcode=attempt.shortcode,
+        sent_at=timezone.now(),
+    )  # fmt: skip
+    try:
+        accepted = shortcodes.client_of(attempt.shortcode).ask_status(
+            originator_conversation_id=attempt.originator_conversation_id,
+            result_url=inquiry.callback_url("s"),
+            timeout_url=inquiry.callback_url("t"),
+        )
+    except RemoteError as error:
+        return _answer_to(inquiry, code=error.code or "none", words=str(error))
+    return _answer_to(inquiry, code="0", words=accepted.words, at=accepted.conversation_id)
+
+
+@transaction.atomic
+def _schedule_next(disbursement: Disbursement, attempt: Attempt) -> None:
+    """The next question's time is set before this one leaves, so a crash can't ask in a loop."""
+    asked = attempt.inquiries_made
+    Attempt.objects.filter(pk=attempt.pk).update(inquiries_made=asked + 1)
+    if disbursement.status == Status.SENT and asked + 1 >= DOUBT_FROM_INQUIRY:
+        Attempt.objects.filter(pk=attempt.pk).update(status=AttemptStatus.UNKNOWN)
+        disbursement.move(Status.IN_DOUBT, by="system", note="M-Pesa accepted it and is silent.")
+    if asked >= len(SCHEDULE):
+        _hand_to_people(disbursement)
+    delay = SCHEDULE[min(asked, len(SCHEDULE) - 1)]
+    Disbursement.objects.filter(pk=disbursement.pk).update(due_at=timezone.now() + delay)
+
+
+def _hand_to_people(disbursement: Disbursement) -> None:
+    cases.open_case(
+        "still_in_doubt",
+        f"{disbursement.reference}: M-Pesa has been asked for days and doesn't say whether it was "
+        "paid. Money may have moved. Look it up in the M-Pesa statement; two people settle it. "
+        "Don't pay it by another way before.",
+        disbursement=disbursement,
+    )
+
+
+def _answer_to(inquiry: Inquiry, *, code: str, words: str, at: str = "") -> str:
+    Inquiry.objects.filter(pk=inquiry.pk).update(
+        answered_at=timezone.now(), answer_code=code[:30], answer_words=words[:300],
+        conversation_id=at[:60],
+    )  # fmt: skip
+    return f"Asked M-Pesa: {words}"
+
+
+def answered(inquiry: Inquiry, outcome: Outcome) -> str:
+    """M-Pesa answered a question; returns what came of it, in words."""
+    result = results.of(outcome.code)
+    if result.meaning == Meaning.CONFIGURATION:
+        shortcodes.pause(inquiry.shortcode, shortcodes.Pause.CONFIGURATION, reason=result.words,
+                         by="M-Pesa")  # fmt: skip
+    elif result.meaning != Meaning.UNKNOWN:
+        shortcodes.proved(inquiry.shortcode)
+    words = _status(inquiry, outcome) if inquiry.attempt else _balance(inquiry, outcome)
+    Inquiry.objects.filter(pk=inquiry.pk).update(
+        result_code=outcome.code, result_words=outcome.words, outcome=words[:300]
+    )
+    return words
+
+
+def _status(inquiry: Inquiry, outcome: Outcome) -> str:
+    """ResultCode 0 says only that the question worked; TransactionStatus decides."""
+    attempt = inquiry.attempt
+    assert attempt is not None  # noqa: S101 -- the caller looked
+    if outcome.code != "0":
+        return f"M-Pesa's answer: {results.of(outcome.code).words} It stays as it is."
+    status = outcome.text("TransactionStatus").lower()
+    named = outcome.text("OriginatorConversationID")
+    if named and named != attempt.originator_conversation_id:
+        return "M-Pesa answered for another request; nothing changed."
+    if status in results.COMPLETED:
+        return _completed(attempt, outcome)
+    if status in results.NEVER_HAPPENED:
+        words = f"M-Pesa's status of it is {status}."
+        return evidence.failed(attempt, code=f"status-{status}", words=words, by=BY)
+    return f"M-Pesa's status of it is {status or 'not given'}; it stays as it is."
+
+
+def _completed(attempt: Attempt, outcome: Outcome) -> str:
+    amount, receipt = outcome.money("Amount"), outcome.text("ReceiptNo")
+    if amount != attempt.amount_kes:
+        return _disagrees(attempt, f"M-Pesa's status says that KES {amount} was paid.")
+    at = callback_bodies.completed_at(outcome)
+    note = f"M-Pesa receipt {receipt}, found by asking."
+    try:
+        with transaction.atomic():
+            return evidence.paid(attempt, receipt=receipt, at=at, by=BY, note=note)
+    except (ValueError, IntegrityError):
+        return _disagrees(attempt, f"M-Pesa's status names {receipt[:20]!r} as its receipt.")
+
+
+def _disagrees(attempt: Attempt, words: str) -> str:
+    disbursement = attempt.disbursement
+    words = f"{disbursement.reference}: {words} That can't be right; two people must settle it."
+    cases.open_case("status_disagrees", words, disbursement=disbursement)
+    return words
+
+
+def _balance(inquiry: Inquiry, outcome: Outcome) -> str:
+    balance = callback_bodies.utility_balance(outcome.text("AccountBalance"))
+    if outcome.code != "0" or balance is None:
+        return f"M-Pesa told no balance: {results.of(outcome.code).words}"
+    shortcodes.saw_balance(inquiry.shortcode, balance, is_current=True)
+    return f"The utility account holds KES {balance:,.2f}."
+
+
+def ask_balance(shortcode: MpesaShortcode) -> Inquiry:
+    """Ask for a shortcode's float. Raises RemoteError; the answer comes by callback."""
+    inquiry = Inquiry.objects.create(
+        kind=Inquiry.Kind.BALANCE, shortcode=shortcode, sent_at=timezone.now()
+    )
+    try:
+        accepted = shortcodes.client_of(shortcode).ask_balance(
+            result_url=inquiry.callback_url("b"), timeout_url=inquiry.callback_url("t")
+        )
+    except RemoteError as error:
+        _answer_to(inquiry, code=error.code or "none", words=str(error))
+        raise
+    _answer_to(inquiry, code="0", words=accepted.words, at=accepted.conversation_id)
+    return inquiry

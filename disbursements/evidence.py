@@ -1,0 +1,131 @@
+"""What M-Pesa said of an attempt, and what follows. The first final outcome stands."""
+
+import re
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from disbursements import cases, loans, results, shortcodes
+from disbursements.holds import Hold
+from disbursements.models import Attempt, Disbursement
+from disbursements.states import MOVING, AttemptStatus, Status
+
+RECEIPT = re.compile(r"[A-Z0-9]{8,20}")
+
+
+@transaction.atomic
+def paid(attempt: Attempt, *, receipt: str, at: datetime | None, by: str, note: str = "") -> str:
+    """M-Pesa says that money moved. Raises ValueError if what should be a receipt isn't one."""
+    if not RECEIPT.fullmatch(receipt):
+        raise ValueError(f"{receipt[:20]!r} is not an M-Pesa receipt.")
+    attempt = _locked(attempt)
+    if attempt.status == AttemptStatus.PAID:
+        return _again(attempt, receipt)
+    if attempt.status == AttemptStatus.FAILED:
+        return _paid_after_failure(attempt, receipt)
+
+    _close(attempt, AttemptStatus.PAID, "0", note or "Paid.", receipt=receipt)
+    disbursement = _in_motion(attempt.disbursement)
+    disbursement.move(
+        Status.PAID, by=by, note=note or f"M-Pesa receipt {receipt}.",
+        mpesa_receipt=receipt, paid_at=at or timezone.now(), failure_words="", failure_code="",
+    )  # fmt: skip
+    if system := loans.system_of(disbursement):
+        system.paid(disbursement)
+    return f"{disbursement.reference} is paid, receipt {receipt}."
+
+
+@transaction.atomic
+def failed(attempt: Attempt, *, code: str, words: str, by: str) -> str:
+    """M-Pesa says that no money moved and none will."""
+    attempt = _locked(attempt)
+    if attempt.status == AttemptStatus.FAILED:
+        return "It had failed already; nothing changed."
+    if attempt.status == AttemptStatus.PAID:
+        return _failed_after_payment(attempt, code, words)
+
+    _close(attempt, AttemptStatus.FAILED, code, words)
+    disbursement = _in_motion(attempt.disbursement)
+    disbursement.move(
+        Status.FAILED, by=by, note=f"{words} No money moved.",
+        failure_words=words[:300], failure_code=code[:20],
+    )  # fmt: skip
+    return f"{disbursement.reference} failed: {words}"
+
+
+@transaction.atomic
+def unclear(attempt: Attempt, *, words: str, by: str) -> str:
+    """M-Pesa said something that decides nothing: ask it, soon."""
+    attempt = _locked(attempt)
+    disbursement = attempt.disbursement
+    if disbursement.status in (Status.SENDING, Status.SENT):
+        Attempt.objects.filter(pk=attempt.pk).update(status=AttemptStatus.UNKNOWN)
+        disbursement.move(Status.IN_DOUBT, by=by, note=words)
+    return words
+
+
+def configuration_failed(attempt: Attempt, result: results.Result, *, by: str) -> None:
+    shortcodes.pause(attempt.shortcode, shortcodes.Pause.CONFIGURATION, reason=result.words, by=by)
+
+
+def _locked(attempt: Attempt) -> Attempt:
+    return (
+        Attempt.objects.select_for_update(of=("self", "disbursement"))
+        .select_related("disbursement__connection", "shortcode__partner")
+        .get(pk=attempt.pk)
+    )
+
+
+def _close(attempt: Attempt, status: AttemptStatus, code: str, words: str, **more: Any) -> None:
+    Attempt.objects.filter(pk=attempt.pk).update(
+        status=status, result_code=code[:20], result_words=words[:300], **more
+    )
+
+
+def _in_motion(disbursement: Disbursement) -> Disbursement:
+    """M-Pesa has a request that we took for not sent: first say so."""
+    if disbursement.status == Status.APPROVED:
+        note = "M-Pesa answered for a request that seemed not to have left us."
+        disbursement.move(Status.SENDING, by="system", note=note)
+    return disbursement
+
+
+def _again(attempt: Attempt, receipt: str) -> str:
+    if attempt.receipt == receipt:
+        return "A repeat; nothing changed."
+    return _contradiction(
+        attempt.disbursement,
+        f"M-Pesa named a second receipt, {receipt}, for a payout with receipt {attempt.receipt}. "
+        "Money may have moved twice. Look both up in the M-Pesa statement.",
+    )
+
+
+def _failed_after_payment(attempt: Attempt, code: str, words: str) -> str:
+    return _contradiction(
+        attempt.disbursement,
+        f"M-Pesa first said paid (receipt {attempt.receipt}), then failed ({code}: {words}). "
+        "It counts as paid. Look the receipt up in the M-Pesa statement.",
+    )
+
+
+def _paid_after_failure(attempt: Attempt, receipt: str) -> str:
+    """Money moved although it was said not to: nothing more may go out for this loan."""
+    disbursement = attempt.disbursement
+    words = (
+        f"M-Pesa first said failed, then paid (receipt {receipt}). Money may have moved. Don't "
+        "retry it before the receipt has been looked up in the M-Pesa statement."
+    )
+    if disbursement.status == Status.APPROVED:
+        disbursement.move(Status.HELD, by="system", note=words, hold_words=words,
+                          holds=[Hold.CHANGED_SINCE_APPROVAL])  # fmt: skip
+    if disbursement.status in MOVING:
+        words += " A new attempt is already with M-Pesa: it may be paid twice."
+    return _contradiction(disbursement, words)
+
+
+def _contradiction(disbursement: Disbursement, words: str) -> str:
+    cases.open_case("contradiction", f"{disbursement.reference}: {words}",
+                    disbursement=disbursement)  # fmt: skip
+    return words

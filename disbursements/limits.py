@@ -1,0 +1,62 @@
+"""Every limit on a sum, in one place. Empty means no limit; 0 means zero. Amounts are KES."""
+
+from datetime import datetime, time
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import Sum
+from django.utils import timezone
+
+from disbursements.holds import Hold, HoldReason
+from disbursements.models import Attempt
+from disbursements.states import AttemptStatus
+from partners.models import Partner
+
+
+def reasons(amount: Decimal, *, partner: Partner) -> list[HoldReason]:
+    """Why a sum can't be paid as it stands: the partner's limits, then M-Pesa's own."""
+    limits = [
+        (Hold.BELOW_PARTNER_MIN, partner.min_amount, -1, "the partner's smallest disbursement"),
+        (Hold.ABOVE_PARTNER_MAX, partner.max_amount, 1, "the partner's largest disbursement"),
+        (Hold.BELOW_MPESA_MIN, settings.MPESA_MIN_AMOUNT, -1, "M-Pesa's minimum"),
+        (Hold.ABOVE_MPESA_MAX, settings.MPESA_MAX_AMOUNT, 1, "M-Pesa's maximum"),
+    ]
+    return [
+        HoldReason(hold, _words(amount, limit, side, whose))
+        for hold, limit, side, whose in limits
+        if limit is not None and (amount - limit) * side > 0
+    ]
+
+
+def daily_reason(msisdn: str, amount: Decimal) -> HoldReason | None:
+    """M-Pesa's daily limit for a recipient, over what we sent that number today.
+
+    Call it in the transaction that claims the payout: it makes other claims for the same number
+    wait, so that two can't both fit under the limit.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('msisdn'), hashtext(%s))", [msisdn])
+    today = (
+        Attempt.objects.filter(msisdn=msisdn, created_at__gte=_midnight())
+        .exclude(status=AttemptStatus.FAILED)
+        .aggregate(sum=Sum("amount_kes"))["sum"]
+    )
+    limit = settings.MPESA_DAILY_PER_RECIPIENT
+    if (today or 0) + amount <= limit:
+        return None
+    return HoldReason(
+        Hold.ABOVE_DAILY_MAX,
+        f"With today's KES {today or 0:,} the recipient would get more than M-Pesa's "
+        f"KES {limit:,} a day.",
+    )
+
+
+def _words(amount: Decimal, limit: Decimal, side: int, whose: str) -> str:
+    than = "above" if side > 0 else "below"
+    return f"KES {amount:,.2f} is {than} {whose}, KES {limit:,.2f}."
+
+
+def _midnight() -> datetime:
+    zone = timezone.get_default_timezone()
+    return datetime.combine(timezone.now().astimezone(zone).date(), time.min, zone)

@@ -1,0 +1,382 @@
+"""The money: one sum owed to one borrower, every try to pay it, and everything M-Pesa said."""
+
+import hashlib
+import secrets
+import uuid
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+from fernet_fields import EncryptedCharField
+
+from disbursements import triggers
+from disbursements.states import (
+    MONEY_MOVED,
+    NEXT,
+    AttemptStatus,
+    Status,
+    TransitionRefused,
+)
+from partners.models import MifosConnection, MpesaShortcode, Partner
+
+log = structlog.get_logger(__name__)
+
+WAITING = [
+    Status.APPROVED,
+    Status.SENDING,
+    Status.SENT,
+    Status.IN_DOUBT,
+    Status.FAILED,
+    Status.PAID,
+]
+OVER_BEFORE_PAYMENT = [Status.CANCELLED, Status.REJECTED]
+
+
+class Disbursement(models.Model):
+    """One sum owed to one borrower, with its whole history. Amounts are KES."""
+
+    class Origin(models.TextChoices):
+        MIFOS_WEBHOOK = "mifos_webhook", "Mifos X webhook"
+        MIFOS_POLL = "mifos_poll", "Found by polling Mifos X"
+        MANUAL = "manual", "Entered by hand"
+        API = "api", "API"
+
+    partner = models.ForeignKey(Partner, models.PROTECT, related_name="disbursements")
+    connection = models.ForeignKey(
+        MifosConnection, models.PROTECT, null=True, related_name="disbursements"
+    )
+    origin = models.CharField(max_length=15, choices=Origin.choices)
+    status = models.CharField(max_length=20, choices=Status.choices, default=Status.RECEIVED)
+
+    loan_id = models.BigIntegerField(null=True)
+    loan_account = models.CharField(max_length=50, blank=True)
+    approval_number = models.PositiveSmallIntegerField(
+        default=1, help_text="Which approval of the loan this is; it grows when one is undone."
+    )
+    approved_on = models.DateField(null=True)
+    is_approval_over = models.BooleanField(default=False)
+    product_id = models.BigIntegerField(null=True)
+    product_name = models.CharField(max_length=100, blank=True)
+    client_id = models.BigIntegerField(null=True)
+    client_name = models.CharField(max_length=200, blank=True)
+    msisdn = models.CharField("MSISDN", max_length=12, blank=True)
+    gross_amount = models.DecimalField(max_digits=14, decimal_places=2)
+    fees = models.DecimalField(max_digits=14, decimal_places=2, default=Decimal(0))
+    amount = models.DecimalField("sum to pay", max_digits=14, decimal_places=2)
+    facts_read_at = models.DateTimeField()
+
+    holds = models.JSONField(default=list, blank=True)
+    hold_words = models.TextField(blank=True)
+    released_holds = models.JSONField(default=list, blank=True)
+    failure_words = models.CharField(max_length=300, blank=True)
+    failure_code = models.CharField(max_length=20, blank=True)
+
+    mpesa_receipt = models.CharField(max_length=20, blank=True)
+    paid_at = models.DateTimeField(null=True)
+    recorded_at = models.DateTimeField(null=True)
+    recording_tries = models.PositiveSmallIntegerField(default=0)
+    recording_key_number = models.PositiveSmallIntegerField(default=1)
+    recording_error = models.CharField(max_length=300, blank=True)
+    recording_error_code = models.CharField(max_length=120, blank=True)
+    recording_is_parked = models.BooleanField(default=False)
+
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="requested"
+    )
+    approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="approved"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    status_at = models.DateTimeField(default=timezone.now)
+    due_at = models.DateTimeField(default=timezone.now)
+    leased_until = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        triggers = [
+            triggers.disbursement_moves,
+            triggers.every_move_has_history,
+            triggers.facts_stay,
+            triggers.receipt_stays,
+            triggers.never_deleted,
+        ]
+        constraints = [
+            models.CheckConstraint(name="known_status", condition=Q(status__in=Status.values)),
+            models.CheckConstraint(
+                name="amounts_add_up",
+                condition=Q(gross_amount=F("amount") + F("fees"), fees__gte=0),
+            ),
+            models.CheckConstraint(
+                name="only_a_positive_amount_is_payable",
+                condition=Q(amount__gt=0)
+                | Q(status__in=[Status.RECEIVED, Status.HELD, Status.CANCELLED, Status.REJECTED]),
+            ),
+            models.CheckConstraint(
+                name="only_a_whole_msisdn_is_payable",
+                condition=Q(msisdn__regex=r"^254[17][0-9]{8}$")
+                | Q(status__in=[Status.RECEIVED, Status.HELD, Status.CANCELLED, Status.REJECTED]),
+            ),
+            models.CheckConstraint(
+                name="paid_has_a_receipt",
+                condition=Q(status__in=MONEY_MOVED, paid_at__isnull=False) & ~Q(mpesa_receipt="")
+                | ~Q(status__in=MONEY_MOVED) & Q(mpesa_receipt="", paid_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="held_says_why", condition=~Q(status=Status.HELD) | ~Q(hold_words="")
+            ),
+            models.CheckConstraint(
+                name="maker_is_not_checker",
+                condition=Q(approved_by__isnull=True)
+                | Q(requested_by__isnull=True)
+                | ~Q(approved_by=F("requested_by")),
+            ),
+            models.UniqueConstraint(
+                name="a_receipt_pays_one_disbursement",
+                fields=["mpesa_receipt"],
+                condition=~Q(mpesa_receipt=""),
+            ),
+            models.UniqueConstraint(
+                name="one_disbursement_per_loan_approval",
+                fields=["connection", "loan_id", "approval_number"],
+            ),
+            models.UniqueConstraint(
+                name="one_live_or_paid_disbursement_per_loan",
+                fields=["connection", "loan_id"],
+                condition=~Q(status__in=OVER_BEFORE_PAYMENT),
+            ),
+        ]
+        indexes = [
+            models.Index(name="waiting_and_due", fields=["status", "due_at"],
+                         condition=Q(status__in=WAITING)),
+            models.Index(name="newest_of_a_partner", fields=["partner", "-id"]),
+            models.Index(name="by_msisdn", fields=["msisdn", "-id"]),
+            models.Index(name="by_loan", fields=["loan_id"]),
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return self.reference
+
+    @property
+    def reference(self) -> str:
+        return f"DSB-{self.pk}"
+
+    @property
+    def external_id(self) -> str:
+        """Our mark on the transaction in Mifos X, which is unique there across all loans."""
+        return f"pv-{self.loan_id}-{self.approval_number}-{self.pk}"
+
+    @property
+    def amount_kes(self) -> int:
+        """What M-Pesa is asked to pay: whole shillings, rounded down."""
+        return int(self.amount)
+
+    def move(self, to: Status, *, by: str, note: str = "", **changes: Any) -> None:
+        """Move to another status and write the history row, or raise TransitionRefused.
+
+        The UPDATE names the status we believe the row has, so of two workers that
+        try the same move exactly one succeeds.
+        """
+        was = Status(self.status)
+        if to not in NEXT[was]:
+            raise TransitionRefused(f"{self.reference}: {was.label} → {to.label}")
+
+        now = timezone.now()
+        changes = {"due_at": now, **changes}
+        with transaction.atomic():
+            updated = Disbursement.objects.filter(pk=self.pk, status=was).update(
+                status=to, status_at=now, **changes
+            )
+            if not updated:
+                raise TransitionRefused(f"{self.reference} left {was.label} before us")
+            self.transitions.create(old=was, new=to, by=by, note=note)
+
+        self.refresh_from_db()
+        log.info("moved", disbursement=self.pk, was=was.value, to=to.value, by=by)
+
+    def live_attempt(self) -> "Attempt | None":
+        return self.attempts.exclude(status=AttemptStatus.FAILED).first()
+
+
+class Transition(models.Model):
+    """One line of history."""
+
+    disbursement = models.ForeignKey(Disbursement, models.PROTECT, related_name="transitions")
+    old = models.CharField(max_length=20)
+    new = models.CharField(max_length=20)
+    by = models.CharField(max_length=150)
+    note = models.TextField(blank=True)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["pk"]
+        triggers = [triggers.append_only]
+
+    def __str__(self) -> str:
+        return f"{self.old} → {self.new} by {self.by}"
+
+
+def new_conversation_id() -> str:
+    """36 characters that Daraja accepts, and never the same twice."""
+    return str(uuid.uuid4())
+
+
+def new_callback_token() -> str:
+    """Lower-case hex: Daraja has refused addresses with capitals in them."""
+    return secrets.token_hex(16)
+
+
+def hashed(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class MpesaRequest(models.Model):
+    """What every request to M-Pesa has: its id, its callback address, and what M-Pesa answered."""
+
+    originator_conversation_id = models.CharField(
+        max_length=36, unique=True, default=new_conversation_id
+    )
+    conversation_id = models.CharField(max_length=60, blank=True)
+    callback_token = EncryptedCharField(max_length=32, default=new_callback_token)
+    callback_token_hash = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    sent_at = models.DateTimeField(null=True)
+    answered_at = models.DateTimeField(null=True)
+    answer_words = models.CharField(max_length=300, blank=True)
+    answer_code = models.CharField(max_length=30, blank=True)
+    result_code = models.CharField(max_length=20, blank=True)
+    result_words = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.callback_token_hash = hashed(self.callback_token)
+        super().save(*args, **kwargs)
+
+    def callback_url(self, kind: str) -> str:
+        return f"{settings.PUBLIC_URL}/cb/{self.callback_token}/{kind}"
+
+
+class Attempt(MpesaRequest):
+    """One try to pay a disbursement, under one originator conversation ID."""
+
+    disbursement = models.ForeignKey(Disbursement, models.PROTECT, related_name="attempts")
+    shortcode = models.ForeignKey(MpesaShortcode, models.PROTECT, related_name="attempts")
+    status = models.CharField(
+        max_length=10, choices=AttemptStatus.choices, default=AttemptStatus.SENDING
+    )
+    amount_kes = models.PositiveIntegerField()
+    msisdn = models.CharField(max_length=12)
+    sends = models.PositiveSmallIntegerField(default=1)
+    inquiries_made = models.PositiveSmallIntegerField(default=0)
+    receipt = models.CharField(max_length=20, blank=True)
+
+    class Meta:
+        ordering = ["pk"]
+        triggers = [triggers.ids_stay, triggers.never_deleted]
+        constraints = [
+            models.UniqueConstraint(
+                name="one_live_or_paid_attempt",
+                fields=["disbursement"],
+                condition=~Q(status=AttemptStatus.FAILED),
+            ),
+            models.CheckConstraint(
+                name="known_attempt_status", condition=Q(status__in=AttemptStatus.values)
+            ),
+            models.CheckConstraint(name="attempt_pays_something", condition=Q(amount_kes__gt=0)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.disbursement_id}/{self.pk}"
+
+
+class Inquiry(MpesaRequest):
+    """A question to M-Pesa: the status of an attempt, or the balance of a shortcode."""
+
+    class Kind(models.TextChoices):
+        STATUS = "status", "Transaction status"
+        BALANCE = "balance", "Account balance"
+
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    shortcode = models.ForeignKey(MpesaShortcode, models.PROTECT, related_name="inquiries")
+    attempt = models.ForeignKey(Attempt, models.PROTECT, null=True, related_name="inquiries")
+    outcome = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        ordering = ["pk"]
+        triggers = [triggers.never_deleted]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"
+
+
+class Callback(models.Model):
+    """One delivery of M-Pesa's, as it arrived, with secrets masked."""
+
+    class Kind(models.TextChoices):
+        RESULT = "r", "Result"
+        TIMEOUT = "t", "Queue time-out"
+        STATUS = "s", "Status result"
+        BALANCE = "b", "Balance result"
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        DONE = "done", "Processed"
+        UNMATCHED = "unmatched", "Unmatched"
+        UNREADABLE = "unreadable", "Unreadable"
+
+    kind = models.CharField(max_length=1, choices=Kind.choices)
+    attempt = models.ForeignKey(Attempt, models.PROTECT, null=True, related_name="callbacks")
+    inquiry = models.ForeignKey(Inquiry, models.PROTECT, null=True, related_name="callbacks")
+    received_at = models.DateTimeField(auto_now_add=True)
+    source_address = models.GenericIPAddressField(null=True)
+    body = models.TextField()
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    outcome = models.CharField(max_length=500, blank=True)
+    processed_at = models.DateTimeField(null=True)
+    tries = models.PositiveSmallIntegerField(default=0)
+    due_at = models.DateTimeField(default=timezone.now)
+    leased_until = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        triggers = [triggers.what_arrived_stays, triggers.never_deleted]
+        indexes = [
+            models.Index(name="callbacks_waiting", fields=["due_at"], condition=Q(state="waiting")),
+        ]
+
+    def __str__(self) -> str:
+        return f"callback {self.pk}"
+
+
+class Case(models.Model):
+    """Something that only a person can settle: what happened, whether money moved, what to do."""
+
+    disbursement = models.ForeignKey(Disbursement, models.PROTECT, null=True, related_name="cases")
+    shortcode = models.ForeignKey(MpesaShortcode, models.PROTECT, null=True, related_name="cases")
+    connection = models.ForeignKey(MifosConnection, models.PROTECT, null=True, related_name="cases")
+    kind = models.CharField(max_length=40)
+    words = models.TextField()
+    opened_at = models.DateTimeField(default=timezone.now)
+    closed_at = models.DateTimeField(null=True)
+    closed_by = models.CharField(max_length=150, blank=True)
+    closing_note = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        triggers = [triggers.never_deleted]
+        constraints = [
+            models.UniqueConstraint(
+                name="one_open_case_of_a_kind",
+                fields=["kind", "disbursement", "shortcode", "connection"],
+                condition=Q(closed_at__isnull=True),
+                nulls_distinct=False,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.words

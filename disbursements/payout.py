@@ -1,0 +1,299 @@
+"""Send an approved disbursement to M-Pesa, once.
+
+The order matters: look at everything that could stop it, re-read the loan, commit the attempt,
+call. No transaction is open while Mifos X or M-Pesa is slow, and whatever isn't known after the
+call stays unknown until M-Pesa says more.
+"""
+
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from disbursements import evidence, limits, loans, shortcodes
+from disbursements.holds import Hold, HoldReason, in_words
+from disbursements.loans import LoanFacts
+from disbursements.models import Attempt, Disbursement
+from disbursements.mpesa import Accepted, MpesaClient, is_configuration
+from disbursements.msisdn import normalise
+from disbursements.states import AttemptStatus, Status, TransitionRefused
+from partners.models import MpesaShortcode
+from paymentvault import sweeping
+from paymentvault.http import NotSent, OutcomeUnknown, Refused, RemoteError
+from paymentvault.models import KillSwitch
+
+log = structlog.get_logger(__name__)
+
+BY = "payout"
+# So that one partner's backlog, or its slow Mifos X, leaves room for the others.
+AT_ONCE_PER_PARTNER = 4
+FIRST_STATUS_QUERY_AFTER = timedelta(seconds=30)
+BACK_OFF = [timedelta(seconds=s) for s in (10, 30, 120, 600)]
+
+
+class Wait(Exception):
+    """It can't go now; it is tried again later."""
+
+    def __init__(self, words: str, *, seconds: int = 30) -> None:
+        super().__init__(words)
+        self.delay = timedelta(seconds=seconds)
+
+
+class Stop(Exception):
+    """It must not go as it stands."""
+
+    def __init__(self, *reasons: HoldReason) -> None:
+        super().__init__(in_words(list(reasons)))
+        self.reasons = list(reasons)
+
+
+class ApprovalOver(Exception):
+    """The loan is no longer approved and waiting for its money."""
+
+
+def send(pk: int) -> str:
+    """Pay one disbursement if it may be paid now; returns what happened, in words."""
+    disbursement = Disbursement.objects.select_related("partner", "connection").get(pk=pk)
+    if disbursement.status != Status.APPROVED:
+        return f"{disbursement.reference} is {disbursement.get_status_display().lower()}."
+    if not _takes_its_turn(disbursement):
+        return f"{disbursement.reference} waits for its turn."
+    try:
+        return _send(disbursement)
+    except Wait as wait:
+        return _postpone(disbursement, str(wait), wait.delay)
+    except Stop as stop:
+        return _hold(disbursement, stop.reasons)
+    except ApprovalOver as over:
+        return cancel_since_approval_is_over(disbursement, words=str(over), by=BY)
+    except TransitionRefused as refused:
+        return str(refused)
+    finally:
+        sweeping.give_back(disbursement)
+
+
+def _send(disbursement: Disbursement) -> str:
+    shortcode = _ready_shortcode(disbursement)
+    facts = _loan_now(disbursement)
+    compare_with_approval(disbursement, facts)
+    attempt = _claim(disbursement, shortcode)
+    return _call(attempt, shortcodes.client_of(shortcode))
+
+
+def _takes_its_turn(disbursement: Disbursement) -> bool:
+    at_work = Disbursement.objects.filter(
+        partner=disbursement.partner, status=Status.APPROVED, leased_until__gt=timezone.now()
+    )
+    return at_work.count() < AT_ONCE_PER_PARTNER and sweeping.lease(disbursement)
+
+
+def _ready_shortcode(disbursement: Disbursement) -> MpesaShortcode:
+    """The shortcode to pay from, or the reason why nothing can be paid now."""
+    if switch := KillSwitch.objects.first():
+        raise Wait(str(switch))
+    if not disbursement.partner.is_active:
+        raise Wait("The partner is not active.", seconds=300)
+    earlier = disbursement.live_attempt()
+    shortcode = earlier.shortcode if earlier else shortcodes.default_of(disbursement.partner)
+    if shortcode is None:
+        raise Stop(HoldReason(Hold.NO_SHORTCODE, "The partner has no active default shortcode."))
+    _check(shortcode)
+    if not shortcodes.has_float_for(shortcode, disbursement.amount):
+        raise Wait(f"The float of KES {shortcode.utility_balance:,.2f} is too small.", seconds=60)
+    return shortcode
+
+
+def _check(shortcode: MpesaShortcode) -> None:
+    if shortcode.is_paused:
+        raise Wait(f"Shortcode {shortcode.shortcode} is paused: {shortcode.pause_reason}")
+    if shortcodes.waits_for_canary(shortcode):
+        raise Wait("Another payout first proves that the credential is right.", seconds=2)
+
+
+def _loan_now(disbursement: Disbursement) -> LoanFacts | None:
+    """The loan re-read now; None for a disbursement without a loan system."""
+    if not disbursement.connection_id:
+        return None
+    system = loans.system_of(disbursement)
+    if system is None:
+        raise Stop(HoldReason(Hold.NO_LOAN_SYSTEM, "Its loan system is not set up."))
+    try:
+        return system.read(disbursement)
+    except RemoteError as error:
+        raise Wait(f"The loan can't be re-read: {error}", seconds=30) from error
+
+
+def compare_with_approval(disbursement: Disbursement, facts: LoanFacts | None) -> None:
+    """Raise unless loan, sum and number are still what they were at approval."""
+    if facts is None:
+        return
+    if not facts.is_approved:
+        raise ApprovalOver(f"The loan is {facts.status_words} in Mifos X.")
+    changes = [
+        ("sum", disbursement.amount, facts.net),
+        ("number", disbursement.msisdn, normalise(facts.phone)),
+        ("client", disbursement.client_id, facts.client_id),
+        ("approval date", disbursement.approved_on, facts.approved_on),
+    ]
+    changed = [f"{what} was {then}, is {now}" for what, then, now in changes if then != now]
+    if changed:
+        words = f"Changed in Mifos X since approval: {'; '.join(changed)}."
+        raise Stop(HoldReason(Hold.CHANGED_SINCE_APPROVAL, words))
+
+
+@transaction.atomic
+def _claim(disbursement: Disbursement, shortcode: MpesaShortcode) -> Attempt:
+    """Commit the intent: the attempt, and the move to *sending*, before anything leaves us."""
+    locked = MpesaShortcode.objects.select_for_update().get(pk=shortcode.pk)
+    _check(locked)
+    _check_limits(disbursement)
+    attempt = disbursement.live_attempt()
+    if attempt is None:
+        attempt = Attempt(
+            disbursement=disbursement, shortcode=locked,
+            amount_kes=disbursement.amount_kes, msisdn=disbursement.msisdn,
+        )  # fmt: skip
+    else:
+        # Provably not sent last time: the same id goes again, so M-Pesa itself would notice.
+        attempt.status, attempt.sends = AttemptStatus.SENDING, attempt.sends + 1
+    attempt.sent_at = timezone.now()
+    attempt.save()
+    disbursement.move(Status.SENDING, by=BY, note=f"Attempt {attempt.originator_conversation_id}.")
+    return attempt
+
+
+def _check_limits(disbursement: Disbursement) -> None:
+    found = limits.reasons(disbursement.amount, partner=disbursement.partner)
+    if disbursement.live_attempt() is None and (
+        daily := limits.daily_reason(disbursement.msisdn, disbursement.amount)
+    ):
+        found.append(daily)
+    if stops := [reason for reason in found if reason.hold not in disbursement.released_holds]:
+        raise Stop(*stops)
+
+
+def _call(attempt: Attempt, mpesa: MpesaClient) -> str:
+    """The one place where money is asked to move."""
+    try:
+        accepted = mpesa.pay(
+            originator_conversation_id=attempt.originator_conversation_id,
+            msisdn=attempt.msisdn,
+            amount_kes=attempt.amount_kes,
+            remarks=attempt.disbursement.reference,
+            result_url=attempt.callback_url("r"),
+            timeout_url=attempt.callback_url("t"),
+        )
+    except Refused as error:
+        return _refused(attempt, error)
+    except NotSent as error:
+        return _not_sent(attempt, error)
+    except OutcomeUnknown as error:
+        return _unknown(attempt, error)
+    except Exception as error:
+        # A fault of ours after the claim: the request may have left.
+        log.exception("payout_broke", attempt=attempt.pk)
+        return _unknown(attempt, OutcomeUnknown(f"A fault of ours: {type(error).__name__}."))
+    return _accepted(attempt, accepted)
+
+
+@transaction.atomic
+def _accepted(attempt: Attempt, accepted: Accepted) -> str:
+    attempt = _answered(attempt, "0", accepted.words, conversation_id=accepted.conversation_id)
+    ours = attempt.originator_conversation_id
+    if accepted.originator_conversation_id not in ("", ours):
+        log.warning("other_originator_id", attempt=attempt.pk)
+    if attempt.status != AttemptStatus.SENDING:
+        return "A callback came before M-Pesa's answer."
+    attempt.status = AttemptStatus.SENT
+    attempt.save()
+    due_at = timezone.now() + FIRST_STATUS_QUERY_AFTER
+    return _move(attempt, Status.SENT, "M-Pesa accepted the request.", due_at=due_at)
+
+
+@transaction.atomic
+def _refused(attempt: Attempt, error: Refused) -> str:
+    attempt = _answered(attempt, error.code, str(error))
+    if is_configuration(error):
+        shortcodes.pause(attempt.shortcode, shortcodes.Pause.CONFIGURATION, reason=str(error),
+                         by=BY)  # fmt: skip
+    return evidence.failed(attempt, code=error.code, words=str(error), by=BY)
+
+
+@transaction.atomic
+def _not_sent(attempt: Attempt, error: NotSent) -> str:
+    attempt = _answered(attempt, error.code or "not-sent", str(error))
+    if attempt.status != AttemptStatus.SENDING:
+        return "A callback came although the request seemed not to have left."
+    attempt.status = AttemptStatus.NOT_SENT
+    attempt.save()
+    due_at = timezone.now() + BACK_OFF[min(attempt.sends, len(BACK_OFF)) - 1]
+    return _move(attempt, Status.APPROVED, f"Not sent: {error} No money moved.", due_at=due_at)
+
+
+@transaction.atomic
+def _unknown(attempt: Attempt, error: OutcomeUnknown) -> str:
+    attempt = _answered(attempt, error.code or "unknown", str(error))
+    if attempt.status != AttemptStatus.SENDING:
+        return "A callback came before M-Pesa's answer, which was lost."
+    attempt.status = AttemptStatus.UNKNOWN
+    attempt.save()
+    due_at = timezone.now() + FIRST_STATUS_QUERY_AFTER
+    note = f"{error} It may be paid; M-Pesa will be asked."
+    return _move(attempt, Status.IN_DOUBT, note, due_at=due_at)
+
+
+def _answered(attempt: Attempt, code: str, words: str, *, conversation_id: str = "") -> Attempt:
+    """Keep M-Pesa's answer; returns the attempt locked, as a callback may have left it."""
+    attempt = Attempt.objects.select_for_update().select_related("disbursement").get(pk=attempt.pk)
+    attempt.answered_at = timezone.now()
+    attempt.answer_code, attempt.answer_words = code[:30], words[:300]
+    attempt.conversation_id = conversation_id[:60] or attempt.conversation_id
+    attempt.save()
+    return attempt
+
+
+def _move(attempt: Attempt, to: Status, note: str, **changes: object) -> str:
+    try:
+        attempt.disbursement.move(to, by=BY, note=note, **changes)
+    except TransitionRefused as refused:
+        # A sweeper put it in doubt while M-Pesa was slow; M-Pesa's evidence leads out of there.
+        return str(refused)
+    return note
+
+
+def _postpone(disbursement: Disbursement, words: str, delay: timedelta) -> str:
+    Disbursement.objects.filter(pk=disbursement.pk, status=Status.APPROVED).update(
+        due_at=timezone.now() + delay
+    )
+    return f"{disbursement.reference} waits: {words}"
+
+
+def _hold(disbursement: Disbursement, reasons: list[HoldReason]) -> str:
+    words = in_words(reasons)
+    disbursement.move(
+        Status.HELD, by=BY, note=words, hold_words=words, holds=[r.hold for r in reasons]
+    )
+    return f"{disbursement.reference} is held: {words}"
+
+
+def cancel_since_approval_is_over(disbursement: Disbursement, *, words: str, by: str) -> str:
+    """Stop what hasn't been paid; a later approval of the loan makes a new disbursement."""
+    disbursement.move(Status.CANCELLED, by=by, note=words, is_approval_over=True)
+    return f"{disbursement.reference} is cancelled: {words}"
+
+
+def next_waiting(partner_id: UUID) -> int | None:
+    """The partner's next payout that is due and that nobody works at."""
+    return (
+        Disbursement.objects.filter(
+            sweeping.is_free(),
+            partner_id=partner_id,
+            status=Status.APPROVED,
+            due_at__lte=timezone.now(),
+        )
+        .order_by("due_at")
+        .values_list("pk", flat=True)
+        .first()
+    )

@@ -1,0 +1,141 @@
+"""A shortcode's client, its pauses, and the proof that its credential works."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import structlog
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+
+from disbursements import cases
+from disbursements.models import Attempt
+from disbursements.mpesa import Initiator, MpesaClient, fetch_token
+from disbursements.states import AttemptStatus
+from partners.models import MpesaShortcode, Partner
+from partners.tokens import TokenStore
+from paymentvault import audit
+from paymentvault.http import Transport
+
+log = structlog.get_logger(__name__)
+
+Pause = MpesaShortcode.Pause
+
+# About three wrong tries lock an initiator at Safaricom. So while its credential is unproved,
+# or was proved longer ago than this, one request goes first and the others wait for its result.
+PROOF_LASTS = timedelta(minutes=15)
+# A canary that M-Pesa never answers holds the others up no longer than this.
+CANARY_WAIT = timedelta(minutes=10)
+BALANCE_COUNTS = timedelta(minutes=15)
+UNSETTLED = [AttemptStatus.SENDING, AttemptStatus.SENT, AttemptStatus.UNKNOWN]
+
+
+def default_of(partner: Partner) -> MpesaShortcode | None:
+    return partner.shortcodes.filter(is_active=True, is_default=True).first()
+
+
+def client_of(shortcode: MpesaShortcode) -> MpesaClient:
+    transport = Transport(allow_private=settings.OUTBOUND_ALLOW_PRIVATE,
+                          allow_http=settings.OUTBOUND_ALLOW_HTTP)  # fmt: skip
+    return MpesaClient(
+        base_url=shortcode.base_url,
+        initiator=Initiator(
+            name=shortcode.initiator_name,
+            password=shortcode.initiator_password,
+            certificate=shortcode.certificate,
+            security_credential=shortcode.security_credential,
+        ),
+        shortcode=shortcode.shortcode,
+        tokens=TokenStore(
+            shortcode.base_url,
+            shortcode.consumer_key,
+            shortcode.consumer_secret,
+            fetch=lambda: fetch_token(
+                transport,
+                base_url=shortcode.base_url,
+                consumer_key=shortcode.consumer_key,
+                consumer_secret=shortcode.consumer_secret,
+            ),
+        ),
+        transport=transport,
+    )
+
+
+def waits_for_canary(shortcode: MpesaShortcode) -> bool:
+    """Whether another request must first prove that the credential is right."""
+    now = timezone.now()
+    proved_at = shortcode.credential_proved_at
+    if proved_at and proved_at > now - PROOF_LASTS:
+        return False
+    return Attempt.objects.filter(
+        Q(created_at__gt=now - CANARY_WAIT), shortcode=shortcode, status__in=UNSETTLED
+    ).exists()
+
+
+def has_float_for(shortcode: MpesaShortcode, amount: Decimal) -> bool:
+    """False only if a balance that was read lately is too small."""
+    read_at = shortcode.balance_at
+    if read_at is None or shortcode.utility_balance is None:
+        return True
+    is_recent = read_at > timezone.now() - BALANCE_COUNTS
+    return not is_recent or amount <= shortcode.utility_balance
+
+
+def proved(shortcode: MpesaShortcode) -> None:
+    """M-Pesa answered in a way that only a right credential gets."""
+    MpesaShortcode.objects.filter(pk=shortcode.pk).update(credential_proved_at=timezone.now())
+
+
+def pause(shortcode: MpesaShortcode, kind: str, *, reason: str, by: str) -> bool:
+    """Stop sending from a shortcode; False if it is paused already (the first reason stays)."""
+    changed = MpesaShortcode.objects.filter(pk=shortcode.pk, pause=Pause.NONE).update(
+        pause=kind,
+        paused_at=timezone.now(),
+        pause_reason=reason[:300],
+        balance_when_paused=shortcode.utility_balance,
+        **({"credential_proved_at": None} if kind == Pause.CONFIGURATION else {}),
+    )
+    if not changed:
+        return False
+    audit.record("shortcode paused", by=by, subject=shortcode.shortcode, reason=reason,
+                 partner_code=shortcode.partner.code)  # fmt: skip
+    cases.open_case(
+        "shortcode_paused",
+        f"Shortcode {shortcode.shortcode} is paused: {reason} Nothing more is sent from it; "
+        "approved disbursements wait. Put it right, then resume it.",
+        shortcode=shortcode,
+    )
+    return True
+
+
+def resume(shortcode: MpesaShortcode, *, by: str, reason: str) -> bool:
+    """Let a paused shortcode send again; its credential must prove itself anew."""
+    changed = (
+        MpesaShortcode.objects.filter(pk=shortcode.pk)
+        .exclude(pause=Pause.NONE)
+        .update(pause=Pause.NONE, paused_at=None, pause_reason="", balance_when_paused=None)
+    )
+    if changed:
+        audit.record("shortcode resumed", by=by, subject=shortcode.shortcode, reason=reason,
+                     partner_code=shortcode.partner.code)  # fmt: skip
+        cases.close_cases("shortcode_paused", by=by, note=reason, shortcode=shortcode)
+    return bool(changed)
+
+
+def saw_balance(shortcode: MpesaShortcode, balance: Decimal, *, is_current: bool) -> None:
+    """Keep the float that M-Pesa told; a rise ends a pause for want of it.
+
+    What a payout's callback tells may be older than the pause, and so ends none.
+    """
+    MpesaShortcode.objects.filter(pk=shortcode.pk).update(
+        utility_balance=balance, balance_at=timezone.now()
+    )
+    shortcode.refresh_from_db()
+    before = shortcode.balance_when_paused
+    if not is_current:
+        return
+    if shortcode.pause == Pause.FUNDS and before is not None and balance > before:
+        resume(shortcode, by="system", reason=f"The float rose to KES {balance:,.2f}.")
+    elif shortcode.pause == Pause.FUNDS and before is None:
+        # Paused before any balance was known: this one is what a rise is measured from.
+        MpesaShortcode.objects.filter(pk=shortcode.pk).update(balance_when_paused=balance)

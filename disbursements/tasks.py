@@ -1,0 +1,176 @@
+"""Load by id, call one act, return a sentence; and the sweepers, which find what no bell rang for."""
+
+from datetime import timedelta
+
+from celery import shared_task
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, Q, QuerySet
+from django.utils import timezone
+
+from disbursements import callbacks, cases, doubt, payout
+from disbursements.models import Attempt, Callback, Disbursement
+from disbursements.states import AttemptStatus, Status, TransitionRefused
+from partners.models import MpesaShortcode
+from paymentvault import doorbell, sweeping
+from paymentvault.http import RemoteError
+
+AT_ONCE = 200
+# Failures that prove that no money moved and that end by themselves once the float is back.
+RETRIED_BY_THEMSELVES = {"1"}
+MOST_ATTEMPTS = 4
+WAITED_TOO_LONG = timedelta(hours=1)
+OVERDUE = {
+    Status.APPROVED: "is approved but has not been sent for an hour. No money moved. Its history "
+    "and its shortcode say what it waits for.",
+    Status.PAID: "is paid but Mifos X doesn't show it after an hour. The borrower has the money; "
+    "never pay it again. Its last recording error says what Mifos X wants.",
+}
+
+
+@shared_task
+def send_payout(pk: int) -> str:
+    words = payout.send(pk)
+    partner_id = Disbursement.objects.values_list("partner_id", flat=True).get(pk=pk)
+    if (following := payout.next_waiting(partner_id)) and following != pk:
+        doorbell.ring(send_payout, following)
+    return words
+
+
+@shared_task
+def process_callback(pk: int) -> str:
+    words = callbacks.process(pk)
+    ring_those_who_waited_for(pk)
+    return words
+
+
+def ring_those_who_waited_for(callback_pk: int) -> None:
+    """A result may be the canary's: the partner's payouts needn't wait for the sweep."""
+    callback = Callback.objects.select_related("attempt", "inquiry").get(pk=callback_pk)
+    about = callback.attempt or callback.inquiry
+    if about is None:
+        return
+    partner_id = about.shortcode.partner_id
+    for pk in _approved().filter(partner_id=partner_id).values_list("pk", flat=True)[:8]:
+        doorbell.ring(send_payout, pk)
+
+
+@shared_task
+def ask_mpesa(pk: int) -> str:
+    return doubt.ask(pk)
+
+
+def _approved() -> QuerySet[Disbursement]:
+    soon = timezone.now() + timedelta(seconds=3)
+    return Disbursement.objects.filter(status=Status.APPROVED, due_at__lte=soon)
+
+
+@shared_task
+@sweeping.sweeper
+def sweep_approved() -> int:
+    """Approved and due, yet nobody sent it."""
+    due = Disbursement.objects.filter(sweeping.is_free(), status=Status.APPROVED)
+    found = sweeping.claim_due(due, at_most=AT_ONCE, again_after=timedelta(seconds=20))
+    for pk in found:
+        doorbell.ring(send_payout, pk)
+    return len(found)
+
+
+@shared_task
+@sweeping.sweeper
+def sweep_sending() -> int:
+    """Sending for longer than any request takes: its worker died, so M-Pesa must be asked."""
+    long_ago = timezone.now() - timedelta(seconds=settings.SENDING_TOO_LONG_S)
+    stuck = Disbursement.objects.filter(status=Status.SENDING, status_at__lt=long_ago)
+    found = 0
+    for disbursement in stuck[:AT_ONCE]:
+        found += _put_in_doubt(disbursement)
+    return found
+
+
+@transaction.atomic
+def _put_in_doubt(disbursement: Disbursement) -> bool:
+    note = "No answer was seen, perhaps since the worker died. It may be paid; M-Pesa is asked."
+    attempts = disbursement.attempts.filter(status=AttemptStatus.SENDING).select_for_update()
+    Attempt.objects.filter(pk__in=[a.pk for a in attempts]).update(status=AttemptStatus.UNKNOWN)
+    try:
+        disbursement.move(Status.IN_DOUBT, by="system", note=note)
+    except TransitionRefused:
+        transaction.set_rollback(True)
+        return False
+    return True
+
+
+@shared_task
+@sweeping.sweeper
+def sweep_unanswered() -> int:
+    """Accepted or in doubt, and M-Pesa has said nothing: ask it."""
+    due = Disbursement.objects.filter(sweeping.is_free(), status__in=[Status.SENT, Status.IN_DOUBT])
+    found = sweeping.claim_due(due, at_most=AT_ONCE, again_after=timedelta(seconds=60))
+    for pk in found:
+        doorbell.ring(ask_mpesa, pk)
+    return len(found)
+
+
+@shared_task
+@sweeping.sweeper
+def sweep_callbacks() -> int:
+    """Kept, but not processed."""
+    due = Callback.objects.filter(sweeping.is_free(), state=Callback.State.WAITING)
+    found = sweeping.claim_due(due, at_most=AT_ONCE, again_after=timedelta(seconds=60))
+    for pk in found:
+        doorbell.ring(process_callback, pk)
+    return len(found)
+
+
+@shared_task
+@sweeping.sweeper
+def sweep_failed() -> int:
+    """Failed for want of float, which is back: try again under a new id."""
+    ready = (
+        Disbursement.objects.filter(status=Status.FAILED, failure_code__in=RETRIED_BY_THEMSELVES)
+        .filter(partner__shortcodes__in=MpesaShortcode.objects.filter(pause="", is_default=True))
+        .annotate(tries=Count("attempts", distinct=True))
+        .filter(tries__lt=MOST_ATTEMPTS, partner__is_active=True)
+        .exclude(cases__closed_at=None, cases__kind="contradiction")
+    )
+    found = 0
+    for disbursement in ready[:AT_ONCE]:
+        try:
+            note = "The shortcode has float again: a new attempt."
+            disbursement.move(Status.APPROVED, by="system", note=note)
+        except TransitionRefused:
+            continue
+        doorbell.ring(send_payout, disbursement.pk)
+        found += 1
+    return found
+
+
+@shared_task
+@sweeping.sweeper
+def sweep_overdue() -> int:
+    """What waited too long is put in front of a person, with what to do."""
+    long_ago = timezone.now() - WAITED_TOO_LONG
+    overdue = Disbursement.objects.filter(status_at__lt=long_ago).filter(
+        Q(status=Status.APPROVED) | Q(status=Status.PAID, connection__isnull=False)
+    )
+    for disbursement in overdue.exclude(cases__closed_at=None, cases__kind="overdue")[:AT_ONCE]:
+        words = OVERDUE[Status(disbursement.status)]
+        cases.open_case("overdue", f"{disbursement.reference} {words}", disbursement=disbursement)
+    return overdue.count()
+
+
+@shared_task
+@sweeping.sweeper
+def read_balances() -> int:
+    """Ask for the float of every shortcode, also of those that wait for it."""
+    blocked = MpesaShortcode.Pause.CONFIGURATION
+    asked = 0
+    for shortcode in MpesaShortcode.objects.filter(is_active=True).exclude(pause=blocked):
+        try:
+            doubt.ask_balance(shortcode)
+            asked += 1
+        except RemoteError:
+            # Its inquiry row says why; the next sweep asks again.
+            continue
+    return asked

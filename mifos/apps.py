@@ -1,0 +1,12 @@
+from django.apps import AppConfig
+
+
+class MifosConfig(AppConfig):
+    name = "mifos"
+    verbose_name = "Mifos X"
+
+    def ready(self) -> None:
+        from disbursements import loans
+        from mifos.port import MifosLoans
+
+        loans.register(MifosLoans())

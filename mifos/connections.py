@@ -1,0 +1,229 @@
+"""Test a connection, register its hook, switch it on: three acts, none of which does another."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from django.db import transaction
+from django.utils import timezone
+
+from mifos import port
+from mifos.answers import Hook, Identity
+from mifos.client import BAD_TENANT, NOT_AUTHENTICATED, MifosClient
+from partners.models import MifosConnection
+from paymentvault import audit
+from paymentvault.http import NotSent, OutcomeUnknown, Refused, RemoteError
+
+EVENTS = [
+    ("LOAN", action)
+    for action in (
+        "APPROVE", "APPROVALUNDO", "DISBURSE", "DISBURSETOSAVINGS", "DISBURSALUNDO", "REJECT",
+        "WITHDRAW",
+    )
+]  # fmt: skip
+DISPLAY_NAME = "Payment Vault"
+NEEDED = ("READ_LOAN", "READ_CLIENT", "DISBURSE_LOAN", "CREATE_LOANNOTE", "READ_LOANPRODUCT",
+          "READ_PAYMENTTYPE")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that was looked at. `result` is ok, warning, failed or skipped."""
+
+    name: str
+    result: str
+    words: str
+    took_ms: int
+
+
+class Failed(Exception):
+    """Why a step didn't pass, and what to do."""
+
+
+class Doubtful(Exception):
+    """What is odd, though it may work."""
+
+
+class ConnectionTest:
+    """Looks at one thing after the other. After a failure that the rest stands on, it skips."""
+
+    def __init__(self, connection: MifosConnection, mifos: MifosClient | None = None) -> None:
+        self.connection = connection
+        self.mifos = mifos or port.client_of(connection)
+        self.identity = Identity("", frozenset())
+
+    def run(self) -> list[Step]:
+        looks: list[tuple[str, Callable[[], str], bool]] = [
+            ("Address and TLS", self._address, True),
+            ("Credentials and tenant", self._credentials, True),
+            ("Permissions", self._permissions, False),
+            ("System information", self._system, False),
+            ("Loan products", self._products, False),
+            ("Payment type", self._payment_type, False),
+            ("Hook", self._hook, False),
+        ]
+        steps: list[Step] = []
+        is_hopeless = False
+        for name, look, others_need_it in looks:
+            step = Step(name, "skipped", "Not looked at.", 0) if is_hopeless else _step(name, look)
+            steps.append(step)
+            is_hopeless = is_hopeless or (others_need_it and step.result == "failed")
+        return steps
+
+    def _address(self) -> str:
+        try:
+            self.mifos.get_offices()
+        except NotSent as error:
+            raise Failed(f"{error}. Check the host URL and the CA bundle.") from error
+        except OutcomeUnknown as error:
+            raise Failed(f"The server answers, but not like Mifos X: {error}") from error
+        except Refused as error:
+            if error.status == 404:
+                raise Failed("Nothing is at the API path. Check it.") from error
+        return f"{self.connection.base_url} answers."
+
+    def _credentials(self) -> str:
+        try:
+            self.identity = self.mifos.authenticate()
+        except Refused as error:
+            raise Failed(_about_credentials(error)) from error
+        try:
+            self.mifos.get_offices()
+        except Refused as error:
+            if error.code in (BAD_TENANT, NOT_AUTHENTICATED) or error.status == 401:
+                raise Failed(_about_credentials(error)) from error
+        return f"{self.identity.username or 'The client'} may sign in to {self.mifos.tenant!r}."
+
+    def _permissions(self) -> str:
+        if not self.identity.permissions:
+            raise Doubtful("The server doesn't list permissions; the first payout will tell.")
+        missing = [name for name in NEEDED if not self.identity.may(name)]
+        if missing:
+            raise Failed(f"Missing: {', '.join(missing)}. Give them to the user's role.")
+        if self.mifos.is_parked_by_maker_checker("DISBURSE_LOAN"):
+            raise Doubtful("Disbursing needs a checker there: each payout waits for one to record.")
+        return "All that is needed."
+
+    def _system(self) -> str:
+        version = self.mifos.get_version()
+        today = self.mifos.get_business_date()
+        ours = timezone.now().astimezone(self.connection.zone).date()
+        if today and today != ours:
+            raise Doubtful(f"Its business date is {today}, ours {ours}. Recording uses its date.")
+        return f"Version {version or 'not told'}; its date is {today or ours}."
+
+    def _products(self) -> str:
+        products = self.mifos.get_loan_products()
+        if not products:
+            raise Doubtful("There is no loan product that this user may see.")
+        return f"{len(products)} loan products, among them {products[0].name}."
+
+    def _payment_type(self) -> str:
+        wanted = self.connection.payment_type_id
+        types = {t.id: t for t in self.mifos.get_payment_types()}
+        named = ", ".join(f"{t.name} ({t.id})" for t in types.values() if not t.is_cash)
+        if wanted is None:
+            raise Failed(f"None is chosen. Choose one of: {named}.")
+        if wanted not in types:
+            raise Failed(f"{wanted} is not a payment type there. Choose one of: {named}.")
+        if types[wanted].is_cash:
+            raise Failed(f"{types[wanted].name} is for cash, which asks for a cashier.")
+        return f"{types[wanted].name} ({wanted})."
+
+    def _hook(self) -> str:
+        url = self.connection.webhook_url
+        if not url:
+            raise Doubtful("No webhook address was made yet; loans are found by polling.")
+        try:
+            hooks = self.mifos.get_hooks()
+        except Refused as error:
+            raise Doubtful(f"The user may not see hooks: {error}") from error
+        ours = [hook for hook in hooks if hook.url == url]
+        if not ours:
+            raise Doubtful("No hook points here; loans are found by polling, minutes later.")
+        if not ours[0].is_active or ("LOAN", "APPROVE") not in ours[0].events:
+            raise Doubtful("The hook is not active, or not for approvals. Register it again.")
+        return f"Hook {ours[0].id} is active and points here."
+
+
+def test(connection: MifosConnection, *, by: str) -> list[Step]:
+    """Test the saved connection and remember the result. A passed test earns *configured*."""
+    steps = ConnectionTest(connection).run()
+    connection.last_test = [asdict(step) for step in steps]
+    connection.last_tested_at, connection.last_tested_by = timezone.now(), by
+    connection.configured_at = timezone.now() if has_passed(steps) else None
+    fields = ["last_test", "last_tested_at", "last_tested_by", "configured_at"]
+    if not has_passed(steps) and connection.is_on:
+        # It goes on polling; a failing connection is shown, not silently switched off.
+        fields.remove("configured_at")
+    connection.save(update_fields=fields)
+    audit.record("connection tested", by=by, subject=connection, passed=has_passed(steps),
+                 partner_code=connection.partner.code)  # fmt: skip
+    return steps
+
+
+def has_passed(steps: list[Step]) -> bool:
+    return bool(steps) and all(step.result in ("ok", "warning") for step in steps)
+
+
+def register_hook(connection: MifosConnection, *, by: str) -> Hook:
+    """Create or update our hook in Mifos X, and read it back. Raises RemoteError or ValueError."""
+    url = connection.webhook_url
+    if not url:
+        raise ValueError("Make a webhook address first.")
+    mifos = port.client_of(connection)
+    ours = [h for h in mifos.get_hooks() if h.id == connection.hook_id or h.url == url]
+    if ours:
+        hook_id = ours[0].id
+        mifos.update_hook(hook_id, url=url, events=EVENTS, display_name=DISPLAY_NAME)
+    else:
+        hook_id = mifos.create_hook(url=url, events=EVENTS, display_name=DISPLAY_NAME)
+    MifosConnection.objects.filter(pk=connection.pk).update(hook_id=hook_id)
+    audit.record("hook registered", by=by, subject=connection, hook=hook_id,
+                 partner_code=connection.partner.code)  # fmt: skip
+    found = [h for h in mifos.get_hooks() if h.id == hook_id]
+    if not found or not found[0].is_active or found[0].url != url:
+        raise ValueError("Mifos X kept the hook, but it is not active or points elsewhere.")
+    return found[0]
+
+
+@transaction.atomic
+def switch_on(connection: MifosConnection, *, by: str) -> None:
+    """Take in loans from now on; the next poll lists what was approved before, for a person."""
+    if not connection.configured_at:
+        raise ValueError("The connection must pass its test before it is switched on.")
+    connection.is_on = True
+    connection.switched_on_at = timezone.now()
+    connection.backlog_listed_at = None
+    connection.save(update_fields=["is_on", "switched_on_at", "backlog_listed_at"])
+    audit.record("connection switched on", by=by, subject=connection,
+                 partner_code=connection.partner.code)  # fmt: skip
+
+
+@transaction.atomic
+def switch_off(connection: MifosConnection, *, by: str) -> None:
+    connection.is_on = False
+    connection.save(update_fields=["is_on"])
+    audit.record("connection switched off", by=by, subject=connection,
+                 partner_code=connection.partner.code)  # fmt: skip
+
+
+def _step(name: str, look: Callable[[], str]) -> Step:
+    began = time.monotonic()
+    try:
+        result, words = "ok", look()
+    except Doubtful as doubt:
+        result, words = "warning", str(doubt)
+    except (Failed, RemoteError) as error:
+        result, words = "failed", str(error)
+    return Step(name, result, words, int((time.monotonic() - began) * 1000))
+
+
+def _about_credentials(error: Refused) -> str:
+    if error.code == BAD_TENANT:
+        return "The server doesn't know this tenant id."
+    if error.code == "error.msg.password.outdated":
+        return "The user's password has expired. Give it one that never does."
+    if error.status == 401:
+        return "The user name or password is wrong."
+    return str(error)

@@ -1,0 +1,257 @@
+"""The institutions we pay for, and how to reach their Mifos X and their M-Pesa."""
+
+import uuid
+from datetime import timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo, available_timezones
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+from fernet_fields import EncryptedCharField, EncryptedTextField
+
+
+def known_zone(name: str) -> None:
+    if name not in available_timezones():
+        raise ValidationError(f"{name} is not a time zone such as Africa/Nairobi.")
+
+
+class Partner(models.Model):
+    """A lender whose approved loans we pay out."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=100)
+    code = models.CharField(
+        max_length=20,
+        unique=True,
+        validators=[RegexValidator(r"^[a-z0-9-]{2,20}$", "Use a-z, 0-9 and -, at least two.")],
+    )
+    is_active = models.BooleanField(default=True)
+    contact = models.CharField(max_length=200, blank=True)
+    is_automatic = models.BooleanField(
+        "automatic disbursement",
+        default=False,
+        help_text="Off: every loan waits for a person to approve its payout.",
+    )
+    min_amount = models.DecimalField(
+        "smallest disbursement, KES",
+        max_digits=12,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(Decimal(0))],
+        help_text="Empty: no limit of the partner's own.",
+    )
+    max_amount = models.DecimalField(
+        "largest disbursement, KES",
+        max_digits=12,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(Decimal(0))],
+        help_text="Empty: no limit of the partner's own. 0: nothing is paid.",
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                name="partner_limits_in_order",
+                condition=Q(min_amount__isnull=True)
+                | Q(max_amount__isnull=True)
+                | Q(min_amount__lte=F("max_amount")),
+                violation_error_message="The smallest sum is larger than the largest.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class MifosConnection(models.Model):
+    """How we reach a partner's Mifos X, and how its hooks reach us."""
+
+    ROTATION = timedelta(days=7)
+
+    partner = models.OneToOneField(Partner, models.PROTECT, related_name="mifos")
+    host_url = models.URLField(help_text="Such as https://mifos.example.co.ke")
+    api_path = models.CharField(max_length=100, default="/fineract-provider/api/v1")
+    tenant_id = models.CharField(max_length=100, default="default")
+    username = models.CharField(max_length=100, blank=True)
+    password = EncryptedCharField(max_length=200, blank=True)
+    oauth_token_url = models.URLField(blank=True)
+    oauth_client_id = models.CharField(max_length=200, blank=True)
+    oauth_client_secret = EncryptedCharField(max_length=500, blank=True)
+    ca_bundle = models.TextField(
+        blank=True, help_text="PEM certificates to trust, for a server with a self-signed one."
+    )
+    payment_type_id = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Mifos X's payment type for M-Pesa."
+    )
+    time_zone = models.CharField(
+        max_length=50, default="Africa/Nairobi", validators=[known_zone],
+        help_text="The tenant's time zone in Mifos X, which decides what its today is.",
+    )  # fmt: skip
+
+    configured_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_test = models.JSONField(default=list, editable=False)
+    last_tested_at = models.DateTimeField(null=True, editable=False)
+    last_tested_by = models.CharField(max_length=150, blank=True, editable=False)
+
+    is_on = models.BooleanField("switched on", default=False, editable=False)
+    switched_on_at = models.DateTimeField(null=True, editable=False)
+    backlog_listed_at = models.DateTimeField(null=True, editable=False)
+    polled_at = models.DateTimeField(null=True, editable=False)
+    failing_since = models.DateTimeField(null=True, editable=False)
+    resting_until = models.DateTimeField(null=True, editable=False)
+    last_error = models.CharField(max_length=300, blank=True, editable=False)
+
+    webhook_token = EncryptedCharField(max_length=64, blank=True, editable=False)
+    webhook_token_hash = models.CharField(max_length=64, null=True, unique=True, editable=False)  # noqa: DJ001
+    previous_token_hash = models.CharField(max_length=64, null=True, unique=True, editable=False)  # noqa: DJ001
+    previous_token_until = models.DateTimeField(null=True, editable=False)
+    hook_host = models.CharField(  # noqa: DJ001 -- unique among those that have one
+        max_length=100, null=True, blank=True, unique=True,
+        help_text="A host name of its own, for Fineract 1.5 and 1.6, which drop a hook's path.",
+    )  # fmt: skip
+    hook_id = models.PositiveIntegerField(null=True, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="switched_on_only_when_configured",
+                condition=Q(is_on=False) | Q(configured_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Mifos X of {self.partner_id and self.partner}"
+
+    @property
+    def base_url(self) -> str:
+        return self.host_url.rstrip("/") + "/" + self.api_path.strip("/")
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+    @property
+    def webhook_url(self) -> str:
+        """At most 100 characters and with a slash at the end: Fineract demands both."""
+        if self.hook_host:
+            return f"https://{self.hook_host}/"
+        if not self.webhook_token:
+            return ""
+        return f"{settings.PUBLIC_URL}/mifos-webhook/{self.webhook_token}/"
+
+    def accepts_previous_token(self) -> bool:
+        return bool(self.previous_token_until and self.previous_token_until > timezone.now())
+
+
+class MpesaShortcode(models.Model):
+    """A partner's B2C number at Safaricom, and the credentials to pay from it."""
+
+    class Environment(models.TextChoices):
+        SANDBOX = "sandbox", "Sandbox"
+        PRODUCTION = "production", "Production"
+
+    class Pause(models.TextChoices):
+        NONE = "", "Not paused"
+        CONFIGURATION = "configuration", "Credentials or configuration refused"
+        FUNDS = "funds", "Not enough float"
+        PERSON = "person", "Paused by a person"
+
+    BASE_URLS = {
+        Environment.SANDBOX: "https://sandbox.safaricom.co.ke",
+        Environment.PRODUCTION: "https://api.safaricom.co.ke",
+    }
+    PASSWORD_LIFE = timedelta(days=90)
+
+    partner = models.ForeignKey(Partner, models.PROTECT, related_name="shortcodes")
+    shortcode = models.CharField(max_length=10, validators=[RegexValidator(r"^\d{5,7}$")])
+    environment = models.CharField(
+        max_length=10, choices=Environment.choices, default=Environment.SANDBOX
+    )
+    base_url_override = models.URLField(blank=True, help_text="Only for tests.")
+    consumer_key = EncryptedCharField(max_length=200)
+    consumer_secret = EncryptedCharField(max_length=200)
+    initiator_name = models.CharField(max_length=100)
+    initiator_password = EncryptedCharField(max_length=200, blank=True)
+    security_credential = EncryptedTextField(
+        blank=True, help_text="A ready-made one from the Daraja portal, instead of the password."
+    )
+    certificate = models.TextField(
+        blank=True, help_text="Safaricom's PEM certificate, which encrypts the password."
+    )
+    is_active = models.BooleanField(default=True)
+    is_default = models.BooleanField(default=False)
+
+    pause = models.CharField(
+        max_length=15, choices=Pause.choices, default=Pause.NONE, blank=True, editable=False
+    )
+    paused_at = models.DateTimeField(null=True, editable=False)
+    pause_reason = models.CharField(max_length=300, blank=True, editable=False)
+    credential_proved_at = models.DateTimeField(null=True, editable=False)
+    credential_set_at = models.DateTimeField(default=timezone.now, editable=False)
+    utility_balance = models.DecimalField(
+        max_digits=14, decimal_places=2, null=True, editable=False
+    )
+    balance_at = models.DateTimeField(null=True, editable=False)
+    balance_when_paused = models.DecimalField(
+        max_digits=14, decimal_places=2, null=True, editable=False
+    )
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["partner", "shortcode"]
+        constraints = [
+            models.UniqueConstraint(
+                name="a_shortcode_belongs_to_one_partner",
+                fields=["environment", "shortcode"],
+                violation_error_message="This shortcode is already set up.",
+            ),
+            models.UniqueConstraint(
+                name="one_default_shortcode_per_partner",
+                fields=["partner"],
+                condition=Q(is_default=True),
+                violation_error_message="The partner already has a default shortcode.",
+            ),
+            models.CheckConstraint(
+                name="a_pause_has_a_time_and_a_reason",
+                condition=Q(pause="", paused_at__isnull=True)
+                | (~Q(pause="") & Q(paused_at__isnull=False) & ~Q(pause_reason="")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.shortcode} ({self.get_environment_display()})"
+
+    @property
+    def base_url(self) -> str:
+        return self.base_url_override or self.BASE_URLS[self.Environment(self.environment)]
+
+    @property
+    def is_paused(self) -> bool:
+        return bool(self.pause)
+
+
+class AccessToken(models.Model):
+    """A remote system's bearer token, shared by all workers, fetched by one at a time.
+
+    Safaricom invalidates the previous token whenever it issues one, so two workers that both
+    fetch would take each other's away.
+    """
+
+    credential_hash = models.CharField(max_length=64, primary_key=True)
+    token = EncryptedTextField(blank=True)
+    expires_at = models.DateTimeField(null=True)
+    fetching_until = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"token {self.credential_hash[:8]}"

@@ -1,0 +1,213 @@
+"""Every setting, read from the environment; `.env.example` explains each."""
+
+from decimal import Decimal
+from pathlib import Path
+from urllib.parse import unquote
+
+import environ
+
+from paymentvault.logging import configure_structlog, logging_config
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env")
+
+DEBUG = env.bool("DEBUG", False)
+TESTING = env.bool("TESTING", False)
+# Empty is refused by a system check outside development, not replaced by a known value.
+SECRET_KEY = env.str("SECRET_KEY", "")
+FERNET_KEYS = env.list("FERNET_KEYS", default=[])
+if DEBUG:
+    SECRET_KEY = SECRET_KEY or "development-only-secret-key-" + "x" * 40
+    FERNET_KEYS = FERNET_KEYS or ["development-only-fernet-key"]
+
+PUBLIC_URL = env.str("PUBLIC_URL", "http://localhost:8000" if DEBUG else "").rstrip("/")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["*"] if DEBUG else [])
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "pgtrigger",
+    "django_structlog",
+    "paymentvault",
+    "partners",
+    "disbursements",
+    "mifos",
+]
+
+MIDDLEWARE = [
+    "paymentvault.middleware.UnavailableWithoutDatabase",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "mifos.middleware.hook_hosts",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+]
+# Outside systems get every path with and without a slash; a redirect would lose their POST.
+APPEND_SLASH = False
+
+ROOT_URLCONF = "paymentvault.urls"
+WSGI_APPLICATION = "paymentvault.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {"default": env.db("DATABASE_URL", default="postgres:///paymentvault")}
+# A socket's directory stands percent-encoded in a URL.
+DATABASES["default"]["HOST"] = unquote(str(DATABASES["default"]["HOST"]))
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+if not TESTING:
+    # A request waits this long for a connection, then is answered 503.
+    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
+        "min_size": 1,
+        "max_size": env.int("DATABASE_POOL", 16),
+        "timeout": 5,
+    }
+DATABASES["default"].setdefault("OPTIONS", {})["connect_timeout"] = 5
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "paymentvault.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "admin:login"
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "Africa/Nairobi"
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+
+# Secure by default; development over plain HTTP switches it off with DEBUG.
+HTTPS_ONLY = env.bool("HTTPS_ONLY", not DEBUG)
+SECURE_SSL_REDIRECT = HTTPS_ONLY
+# A redirect would lose the POST of a webhook or callback that a proxy forwards in plain HTTP.
+SECURE_REDIRECT_EXEMPT = [r"^mifos-webhook", r"^cb/", r"^livez", r"^readyz"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS_ONLY
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS_ONLY
+X_FRAME_OPTIONS = "DENY"
+
+# How many proxies of ours stand in front, each appending to X-Forwarded-For.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0)
+if TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+REDIS_URL = env.str("REDIS_URL", "redis://localhost:6379/0")
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_DEFAULT_QUEUE = "sweeps"
+CELERY_TASK_ROUTES = {
+    "*.process_callback": {"queue": "callbacks"},
+    "*.send_payout": {"queue": "payouts"},
+    "*.process_event": {"queue": "events"},
+    "*.record_in_mifos": {"queue": "recording"},
+}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 600,
+    "socket_connect_timeout": 1,
+    "socket_keepalive": True,
+}
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+
+# How often each sweeper looks into the database for what no doorbell announced.
+SWEEP_EVERY_S = env.int("SWEEP_EVERY_S", 10)
+POLL_EVERY_S = env.int("POLL_EVERY_S", 180)
+BALANCE_EVERY_S = env.int("BALANCE_EVERY_S", 600)
+CELERY_BEAT_SCHEDULE = {
+    **{
+        name: {
+            "task": f"{app}.tasks.{name}",
+            "schedule": SWEEP_EVERY_S,
+            "options": {"expires": SWEEP_EVERY_S},
+        }
+        for app, name in (
+            ("mifos", "sweep_events"),
+            ("mifos", "sweep_recording"),
+            ("disbursements", "sweep_approved"),
+            ("disbursements", "sweep_sending"),
+            ("disbursements", "sweep_unanswered"),
+            ("disbursements", "sweep_callbacks"),
+            ("disbursements", "sweep_failed"),
+            ("disbursements", "sweep_overdue"),
+        )
+    },
+    "poll_mifos": {
+        "task": "mifos.tasks.poll_mifos",
+        "schedule": POLL_EVERY_S,
+        "options": {"expires": POLL_EVERY_S},
+    },
+    "read_balances": {
+        "task": "disbursements.tasks.read_balances",
+        "schedule": BALANCE_EVERY_S,
+        "options": {"expires": BALANCE_EVERY_S},
+    },
+}
+
+# M-Pesa's own limits in KES (Daraja B2C FAQ, 2025); a partner's limits come on top.
+MPESA_MIN_AMOUNT = Decimal(env.str("MPESA_MIN_AMOUNT", "10"))
+MPESA_MAX_AMOUNT = Decimal(env.str("MPESA_MAX_AMOUNT", "250000"))
+MPESA_DAILY_PER_RECIPIENT = Decimal(env.str("MPESA_DAILY_PER_RECIPIENT", "500000"))
+# Networks that M-Pesa's callbacks may come from; empty lets any address in.
+MPESA_CALLBACK_NETWORKS = env.list("MPESA_CALLBACK_NETWORKS", default=[])
+
+# After this a request without an answer counts as in doubt; longer than its time-outs together.
+SENDING_TOO_LONG_S = env.int("SENDING_TOO_LONG_S", 120)
+
+# Addresses that staff type (Mifos X hosts) may be private ones.
+OUTBOUND_ALLOW_PRIVATE = env.bool("OUTBOUND_ALLOW_PRIVATE", DEBUG)
+OUTBOUND_ALLOW_HTTP = env.bool("OUTBOUND_ALLOW_HTTP", DEBUG)
+
+WEBHOOK_MAX_BYTES = env.int("WEBHOOK_MAX_BYTES", 64 * 1024)
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+REST_FRAMEWORK = {
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+}
+
+LOGGING = logging_config(debug=DEBUG, level=env.str("LOG_LEVEL", "INFO"))
+configure_structlog()
+DJANGO_STRUCTLOG_CELERY_ENABLED = True
+SILENCED_SYSTEM_CHECKS: list[str] = []

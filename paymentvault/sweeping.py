@@ -1,0 +1,70 @@
+"""What every sweeper does: claim rows so that two never do the same work, and leave a heartbeat."""
+
+import functools
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.db import models, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from paymentvault.models import Heartbeat
+
+# Longer than any single act: two HTTP calls at their limits and the writes around them.
+LEASE = timedelta(seconds=120)
+
+
+def is_free() -> Q:
+    """Nobody holds the row, or its holder died."""
+    return Q(leased_until__isnull=True) | Q(leased_until__lt=timezone.now())
+
+
+def lease(row: models.Model) -> bool:
+    """Take a row for a while; False if somebody else has it."""
+    now = timezone.now()
+    taken = type(row)._default_manager.filter(is_free(), pk=row.pk).update(leased_until=now + LEASE)
+    return bool(taken)
+
+
+def give_back(row: models.Model) -> None:
+    type(row)._default_manager.filter(pk=row.pk).update(leased_until=None)
+
+
+def claim_due(due: models.QuerySet[Any], *, at_most: int, again_after: timedelta) -> list[Any]:
+    """Claim due rows by moving their `due_at` on, skipping what another sweeper has locked.
+
+    The caller rings a worker for each primary key that is returned; should that worker die,
+    the row is due again after `again_after`.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        keys = list(
+            due.filter(due_at__lte=now)
+            .order_by("due_at")
+            .select_for_update(skip_locked=True, of=("self",))
+            .values_list("pk", flat=True)[:at_most]
+        )
+        due.model._default_manager.filter(pk__in=keys).update(due_at=now + again_after)
+    return keys
+
+
+def sweeper(act: Callable[[], int]) -> Callable[[], str]:
+    """Make a sweep of a function that returns how many rows it found."""
+
+    @functools.wraps(act)
+    def sweep() -> str:
+        began = time.monotonic()
+        found = act()
+        Heartbeat.objects.update_or_create(
+            name=act.__name__,
+            defaults={
+                "at": timezone.now(),
+                "took_ms": int((time.monotonic() - began) * 1000),
+                "found": found,
+            },
+        )
+        return f"{act.__name__}: {found}"
+
+    return sweep
