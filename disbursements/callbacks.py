@@ -26,14 +26,12 @@ def process(pk: int) -> str:
     callback = Callback.objects.get(pk=pk)
     if callback.state != State.WAITING:
         return callback.outcome
-    if not sweeping.lease(callback):
-        return f"Callback {pk} is being processed."
-    try:
+    with sweeping.leased(callback) as is_ours:
+        if not is_ours:
+            return f"Callback {pk} is being processed."
         state, words = _interpret(callback)
         _note(callback, state, words)
         return words
-    finally:
-        sweeping.give_back(callback)
 
 
 def _interpret(callback: Callback) -> tuple[State, str]:

@@ -38,12 +38,10 @@ def ask(pk: int) -> str:
         return f"{disbursement.reference} has no live attempt."
     if attempt.shortcode.pause == shortcodes.Pause.CONFIGURATION:
         return "The shortcode's credential must be put right before M-Pesa can be asked."
-    if not sweeping.lease(disbursement):
-        return f"{disbursement.reference} is being worked at."
-    try:
-        return _ask(disbursement, attempt)
-    finally:
-        sweeping.give_back(disbursement)
+    with sweeping.leased(disbursement) as is_ours:
+        if is_ours:
+            return _ask(disbursement, attempt)
+    return f"{disbursement.reference} is being worked at."
 
 
 def _ask(disbursement: Disbursement, attempt: Attempt) -> str:

@@ -10,6 +10,7 @@ import structlog
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import F, Q
+from django.db.models.functions import Now
 from django.utils import timezone
 from fernet_fields import EncryptedCharField
 
@@ -185,7 +186,8 @@ class Disbursement(models.Model):
             raise TransitionRefused(f"{self.reference}: {was.label} → {to.label}")
 
         now = timezone.now()
-        changes = {"due_at": now, **changes}
+        # Whoever worked at it in the old state need not keep the next act waiting.
+        changes = {"due_at": now, "leased_until": None, **changes}
         with transaction.atomic():
             updated = Disbursement.objects.filter(pk=self.pk, status=was).update(
                 status=to, status_at=now, **changes
@@ -209,7 +211,8 @@ class Transition(models.Model):
     new = models.CharField(max_length=20)
     by = models.CharField(max_length=150)
     note = models.TextField(blank=True)
-    at = models.DateTimeField(default=timezone.now)
+    # PostgreSQL's clock: a trigger compares it with the transaction's beginning.
+    at = models.DateTimeField(db_default=Now())
 
     class Meta:
         ordering = ["pk"]

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from disbursements import evidence, limits, loans, shortcodes
@@ -58,8 +59,13 @@ def send(pk: int) -> str:
     disbursement = Disbursement.objects.select_related("partner", "connection").get(pk=pk)
     if disbursement.status != Status.APPROVED:
         return f"{disbursement.reference} is {disbursement.get_status_display().lower()}."
-    if not _takes_its_turn(disbursement):
+    if not _is_its_turn(disbursement):
         return f"{disbursement.reference} waits for its turn."
+    with sweeping.leased(disbursement) as is_ours:
+        return _try(disbursement) if is_ours else f"{disbursement.reference} is being worked at."
+
+
+def _try(disbursement: Disbursement) -> str:
     try:
         return _send(disbursement)
     except Wait as wait:
@@ -70,8 +76,6 @@ def send(pk: int) -> str:
         return cancel_since_approval_is_over(disbursement, words=str(over), by=BY)
     except TransitionRefused as refused:
         return str(refused)
-    finally:
-        sweeping.give_back(disbursement)
 
 
 def _send(disbursement: Disbursement) -> str:
@@ -82,11 +86,11 @@ def _send(disbursement: Disbursement) -> str:
     return _call(attempt, shortcodes.client_of(shortcode))
 
 
-def _takes_its_turn(disbursement: Disbursement) -> bool:
-    at_work = Disbursement.objects.filter(
-        partner=disbursement.partner, status=Status.APPROVED, leased_until__gt=timezone.now()
+def _is_its_turn(disbursement: Disbursement) -> bool:
+    at_work = Disbursement.objects.filter(partner=disbursement.partner).filter(
+        Q(status=Status.APPROVED, leased_until__gt=timezone.now()) | Q(status=Status.SENDING)
     )
-    return at_work.count() < AT_ONCE_PER_PARTNER and sweeping.lease(disbursement)
+    return at_work.count() < AT_ONCE_PER_PARTNER
 
 
 def _ready_shortcode(disbursement: Disbursement) -> MpesaShortcode:

@@ -1,4 +1,4 @@
-"""Load by id, call one act, return a sentence; and the sweepers, which find what no bell rang for."""
+"""Load by id, call one act, return a sentence; and the sweepers, for what no bell rang for."""
 
 from datetime import timedelta
 

@@ -43,9 +43,9 @@ every_move_has_history = pgtrigger.Trigger(
     condition=pgtrigger.Condition("OLD.status IS DISTINCT FROM NEW.status"),
     func="""
         IF NOT EXISTS (
-            SELECT 1 FROM disbursements_transition
-            WHERE disbursement_id = NEW.id AND old = OLD.status AND new = NEW.status
-              AND at >= transaction_timestamp()
+            SELECT 1 FROM disbursements_transition t
+            WHERE t.disbursement_id = NEW.id AND t.old = OLD.status AND t.new = NEW.status
+              AND t.at >= transaction_timestamp()
         ) THEN
             RAISE EXCEPTION 'disbursement % became % without a line of history',
                 NEW.id, NEW.status USING ERRCODE = 'check_violation';

@@ -54,10 +54,7 @@ class MifosClient:
 
     def authenticate(self) -> Identity:
         """Whether the credentials are good, and what they may do (empty if it doesn't say)."""
-        if self.tokens:
-            body = self._get("/userdetails")
-        else:
-            body = self._authenticate_basic()
+        body = self._get("/userdetails") if self.tokens else self._authenticate_basic()
         permissions = body.get("permissions") if isinstance(body, dict) else None
         return Identity(
             username=str(body.get("username") or self.username),

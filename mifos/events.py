@@ -52,12 +52,8 @@ def process(pk: str) -> str:
     event = Event.objects.select_related("connection__partner").get(pk=pk)
     if event.state != State.WAITING:
         return event.outcome
-    if not sweeping.lease(event):
-        return f"Event {pk} is being processed."
-    try:
-        return _process(event)
-    finally:
-        sweeping.give_back(event)
+    with sweeping.leased(event) as is_ours:
+        return _process(event) if is_ours else f"Event {pk} is being processed."
 
 
 def _process(event: Event) -> str:
@@ -235,7 +231,7 @@ def _note(
         state=state, outcome=words, disbursement=disbursement, processed_at=timezone.now(),
         tries=event.tries + 1, entity=event.entity, action=event.action, loan_id=event.loan_id,
     )  # fmt: skip
-    log.info("event_processed", event=str(event.pk), state=state.value,
+    log.info("event_processed", event_id=str(event.pk), state=state.value,
              disbursement=disbursement and disbursement.pk)  # fmt: skip
     return words
 

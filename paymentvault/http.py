@@ -1,4 +1,4 @@
-"""Outbound HTTP, decided once: time-outs, no redirects, no retries, a size cap, and how sure we are.
+"""Outbound HTTP, decided once: time-outs, no redirects, no retries, a size cap, how sure we are.
 
 No Django here: whoever makes a Transport says what is allowed.
 """

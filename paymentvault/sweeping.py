@@ -2,7 +2,8 @@
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -21,15 +22,18 @@ def is_free() -> Q:
     return Q(leased_until__isnull=True) | Q(leased_until__lt=timezone.now())
 
 
-def lease(row: models.Model) -> bool:
-    """Take a row for a while; False if somebody else has it."""
-    now = timezone.now()
-    taken = type(row)._default_manager.filter(is_free(), pk=row.pk).update(leased_until=now + LEASE)
-    return bool(taken)
-
-
-def give_back(row: models.Model) -> None:
-    type(row)._default_manager.filter(pk=row.pk).update(leased_until=None)
+@contextmanager
+def leased(row: models.Model) -> Iterator[bool]:
+    """Take a row for a while and give it back; False if somebody else has it."""
+    rows = type(row)._default_manager.filter(pk=row.pk)
+    until = timezone.now() + LEASE
+    taken = bool(rows.filter(is_free()).update(leased_until=until))
+    try:
+        yield taken
+    finally:
+        # Only our own: a move to another state ends the lease, and another act may hold it now.
+        if taken:
+            rows.filter(leased_until=until).update(leased_until=None)
 
 
 def claim_due(due: models.QuerySet[Any], *, at_most: int, again_after: timedelta) -> list[Any]:

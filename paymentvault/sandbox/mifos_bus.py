@@ -108,7 +108,7 @@ def _final(world: "Mifos", command: Command, faults: Sequence[str]) -> Answer:
             raise errors.conflict()
         return Answer(200, perform(world, command, faults=faults))
     except errors.ApiError as error:
-        publish(world, command.event(error=error))
+        publish(world, command.event(error=error), faults=faults)
         return error.answer
 
 
@@ -124,9 +124,7 @@ def perform(
     return outcome.result
 
 
-def _apply(
-    world: "Mifos", command: Command, outcome: Outcome, faults: Sequence[str]
-) -> None:
+def _apply(world: "Mifos", command: Command, outcome: Outcome, faults: Sequence[str]) -> None:
     event = command.event(outcome.result)
     if "phantom" in faults:
         publish(world, event, faults=faults)

@@ -154,9 +154,7 @@ def _pay(
         loan.principal, loan.net_disbursal = amount, amount - loan.charges_at_disbursement
 
 
-def _changes(
-    world: "Mifos", loan: Loan, body: Body, asked: Decimal | None
-) -> dict[str, Any]:
+def _changes(world: "Mifos", loan: Loan, body: Body, asked: Decimal | None) -> dict[str, Any]:
     raw = body.raw
     names = ("paymentTypeId", "locale", "dateFormat", "actualDisbursementDate")
     changes = {name: raw[name] for name in names if raw.get(name) is not None}

@@ -7,7 +7,10 @@ from typing import Any
 from paymentvault.sandbox.mifos_values import number
 from paymentvault.sandbox.server import Answer
 
-INVALID = "The request was invalid. This typically will happen due to validation errors which are provided."
+INVALID = (
+    "The request was invalid. This typically will happen due to validation errors "
+    "which are provided."
+)
 RULE = "Request was understood but caused a domain rule violation."
 GONE = "The requested resource is not available."
 DENIED = (

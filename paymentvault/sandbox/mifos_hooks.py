@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from paymentvault.sandbox.mifos import Mifos
 
 KEYS = ("name", "displayName", "isActive", "events", "config", "templateId")
-LOAN_ACTIONS = (
-    "CREATE UPDATE DELETE APPROVE APPROVALUNDO REJECT WITHDRAW DISBURSE DISBURSETOSAVINGS "
-    "DISBURSALUNDO DISBURSALLASTUNDO REPAYMENT ADJUST CLOSE WRITEOFF"
-).split()
+LOAN_ACTIONS = [
+    "CREATE", "UPDATE", "DELETE", "APPROVE", "APPROVALUNDO", "REJECT", "WITHDRAW",
+    "DISBURSE", "DISBURSETOSAVINGS", "DISBURSALUNDO", "DISBURSALLASTUNDO",
+    "REPAYMENT", "ADJUST", "CLOSE", "WRITEOFF",
+]  # fmt: skip
 
 
 def create(world: "Mifos", raw: dict[str, Any]) -> Outcome:

@@ -5,7 +5,20 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 CURRENCIES = {"KES": ("Kenyan Shilling", "KSh"), "USD": ("US Dollar", "$")}
 TOKENS = {
     "yyyy": r"(?P<year>\d{4})",
