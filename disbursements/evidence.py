@@ -72,7 +72,7 @@ def configuration_failed(attempt: Attempt, result: results.Result, *, by: str) -
 
 def _locked(attempt: Attempt) -> Attempt:
     return (
-        Attempt.objects.select_for_update(of=("self", "disbursement"))
+        Attempt.objects.select_for_update(of=("self", "disbursement"), no_key=True)
         .select_related("disbursement__connection", "shortcode__partner")
         .get(pk=attempt.pk)
     )

@@ -60,7 +60,7 @@ def send(pk: int) -> str:
     if disbursement.status != Status.APPROVED:
         return f"{disbursement.reference} is {disbursement.get_status_display().lower()}."
     if not _is_its_turn(disbursement):
-        return f"{disbursement.reference} waits for its turn."
+        return _postpone(disbursement, "others of its partner are being sent.", timedelta())
     with sweeping.leased(disbursement) as is_ours:
         return _try(disbursement) if is_ours else f"{disbursement.reference} is being worked at."
 
@@ -150,7 +150,8 @@ def compare_with_approval(disbursement: Disbursement, facts: LoanFacts | None) -
 @transaction.atomic
 def _claim(disbursement: Disbursement, shortcode: MpesaShortcode) -> Attempt:
     """Commit the intent: the attempt, and the move to *sending*, before anything leaves us."""
-    locked = MpesaShortcode.objects.select_for_update().get(pk=shortcode.pk)
+    # Not FOR UPDATE: other attempts' foreign keys lock this row too, and the two would deadlock.
+    locked = MpesaShortcode.objects.select_for_update(no_key=True).get(pk=shortcode.pk)
     _check(locked)
     _check_limits(disbursement)
     attempt = disbursement.live_attempt()
@@ -250,7 +251,11 @@ def _unknown(attempt: Attempt, error: OutcomeUnknown) -> str:
 
 def _answered(attempt: Attempt, code: str, words: str, *, conversation_id: str = "") -> Attempt:
     """Keep M-Pesa's answer; returns the attempt locked, as a callback may have left it."""
-    attempt = Attempt.objects.select_for_update().select_related("disbursement").get(pk=attempt.pk)
+    attempt = (
+        Attempt.objects.select_for_update(no_key=True)
+        .select_related("disbursement")
+        .get(pk=attempt.pk)
+    )
     attempt.answered_at = timezone.now()
     attempt.answer_code, attempt.answer_words = code[:30], words[:300]
     attempt.conversation_id = conversation_id[:60] or attempt.conversation_id

@@ -91,7 +91,9 @@ def sweep_sending() -> int:
 @transaction.atomic
 def _put_in_doubt(disbursement: Disbursement) -> bool:
     note = "No answer was seen, perhaps since the worker died. It may be paid; M-Pesa is asked."
-    attempts = disbursement.attempts.filter(status=AttemptStatus.SENDING).select_for_update()
+    attempts = disbursement.attempts.filter(status=AttemptStatus.SENDING).select_for_update(
+        no_key=True
+    )
     Attempt.objects.filter(pk__in=[a.pk for a in attempts]).update(status=AttemptStatus.UNKNOWN)
     try:
         disbursement.move(Status.IN_DOUBT, by="system", note=note)

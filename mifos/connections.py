@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from django.db import transaction
 from django.utils import timezone
 
-from mifos import port
+from mifos import port, tasks
 from mifos.answers import Hook, Identity
 from mifos.client import BAD_TENANT, NOT_AUTHENTICATED, MifosClient
 from partners.models import MifosConnection
-from paymentvault import audit
+from paymentvault import audit, doorbell
 from paymentvault.http import NotSent, OutcomeUnknown, Refused, RemoteError
 
 EVENTS = [
@@ -198,6 +198,7 @@ def switch_on(connection: MifosConnection, *, by: str) -> None:
     connection.save(update_fields=["is_on", "switched_on_at", "backlog_listed_at"])
     audit.record("connection switched on", by=by, subject=connection,
                  partner_code=connection.partner.code)  # fmt: skip
+    doorbell.ring(tasks.poll_mifos)
 
 
 @transaction.atomic

@@ -183,7 +183,7 @@ def _other_act(event: Event, evidence: bodies.Evidence) -> tuple[Disbursement | 
 @transaction.atomic
 def stop(disbursement: Disbursement, *, what: str) -> str:
     """The approval is over: stop what hasn't been paid, or open a case when it has."""
-    disbursement = Disbursement.objects.select_for_update().get(pk=disbursement.pk)
+    disbursement = Disbursement.objects.select_for_update(no_key=True).get(pk=disbursement.pk)
     reference, status = disbursement.reference, Status(disbursement.status)
     is_disbursal = "disbursed" in what
     if status in MONEY_MOVED and is_disbursal:

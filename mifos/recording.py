@@ -221,7 +221,7 @@ def _later(disbursement: Disbursement, why: NotRecorded) -> str:
         recording_tries=F("recording_tries") + 1,
         recording_error=why.words[:300],
         recording_error_code=why.code[:120],
-        recording_key_number=F("recording_key_number") + why.new_key,
+        recording_key_number=F("recording_key_number") + int(why.new_key),
         recording_is_parked=why.is_parked or disbursement.recording_is_parked,
         due_at=timezone.now() + delay,
     )

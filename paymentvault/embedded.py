@@ -154,7 +154,8 @@ def _valkey() -> Iterator[str]:
         (home / "valkey.conf").write_text(
             f'bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave ""\ndir {home}\n'
         )
-        with running([get_binary_path(), home / "valkey.conf"], **_apart(log)) as process:
+        options = {"cwd": home, **_apart(log)}
+        with running([get_binary_path(), home / "valkey.conf"], **options) as process:
             _wait("Valkey", process, home / "log", lambda: "Ready to accept" in _text(home / "log"))
             yield f"redis://:{password}@127.0.0.1:{port}/0"
 

@@ -38,16 +38,14 @@ _IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b([Bb]asic|BASIC)\s+(?=[a-z]*[A-Z0-9+/=])[\w+/=-]{6,}"), rf"\1 {MASKED}"),
     (re.compile(r"(://[^:/@\s]*:)[^/@\s]+(@)"), rf"\1{MASKED}\2"),
     (
-        re.compile(
-            r"\b((?:set-)?cookie|authorization|x-api-key)(:\s*)(?!bearer|basic)[^\r\n]+", re.I
-        ),
+        re.compile(r"\b((?:set-)?cookie|authorization|x-api-key)(:\s*)[^\r\n]+", re.I),
         rf"\1\2{MASKED}",
     ),
     (
         # name=value, and "name": "value" as in JSON, in JSON inside a string, or in a dict
         re.compile(
             rf"([\w-]*(?:{_HUSHED})[\w-]*(?:\s?=\s?|\\?[\"']\s*:\s*))"
-            r"(?:\\\"[^\"]*\\\"|\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s,;&\"'}\])]+)",
+            r"(?!\[masked\])(?:\\\"[^\"]*\\\"|\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s,;&\"'}\])]+)",
             re.IGNORECASE,
         ),
         rf"\1{MASKED}",

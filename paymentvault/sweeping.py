@@ -47,7 +47,7 @@ def claim_due(due: models.QuerySet[Any], *, at_most: int, again_after: timedelta
         keys = list(
             due.filter(due_at__lte=now)
             .order_by("due_at")
-            .select_for_update(skip_locked=True, of=("self",))
+            .select_for_update(skip_locked=True, of=("self",), no_key=True)
             .values_list("pk", flat=True)[:at_most]
         )
         due.model._default_manager.filter(pk__in=keys).update(due_at=now + again_after)

@@ -76,7 +76,9 @@ def test_whatever_goes_wrong_on_the_way_back_it_is_paid_once(online, mifos, safa
     assert len(safaricom.paid_to("254712345678")) == 1
 
 
-@pytest.mark.parametrize("fault", ["lost_callback", "queue_timeout_only", "answer_lost_no_callback"])
+@pytest.mark.parametrize(
+    "fault", ["lost_callback", "queue_timeout_only", "answer_lost_no_callback"]
+)
 def test_when_no_callback_comes_m_pesa_is_asked(online, mifos, safaricom, fault):
     loan_id = mifos.add_loan(mifos.add_client(mobile="0712345678"), principal=10_000)
     safaricom.plan("254712345678", fault)

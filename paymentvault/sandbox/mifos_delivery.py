@@ -35,7 +35,7 @@ class Event:
 def publish(world: "Mifos", event: Event, *, faults: Sequence[str] = ()) -> bool:
     """Send to every hook that listens, in time. True when something is on its way."""
     body = _body(world, event)
-    listening = [hook for hook in world.hooks.values() if _listens(hook, event)]
+    listening = [hook for hook in list(world.hooks.values()) if _listens(hook, event)]
     if body is None or not listening or "lost_hook" in faults:
         return False
     delay = value_of(faults, "late_hook") or world.hook_delay_s

@@ -127,7 +127,7 @@ def _not_in_future(world: "Mifos", loan: Loan, on: date) -> None:
 
 
 def _check_unique(world: "Mifos", external_id: str | None) -> None:
-    taken = {t.external_id for other in world.loans.values() for t in other.transactions}
+    taken = {t.external_id for other in list(world.loans.values()) for t in other.transactions}
     if external_id and external_id in taken:
         code = "validation.msg.loan.transaction.externalId.value.must.be.unique"
         message = f"The external id {external_id} is already in use."

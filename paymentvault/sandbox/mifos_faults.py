@@ -10,8 +10,8 @@ PARKED = "The command waits for a second person (maker-checker): nothing is appl
 
 HOOK_FAULTS = {
     "lost_hook": "The loan is approved, but the hook is never sent.",
-    "hook_times": "The hook is sent N times (hook_times:N).",
-    "late_hook": "The hook comes some seconds late (late_hook:SECONDS).",
+    "hook_times:N": "The hook is sent N times.",
+    "late_hook:SECONDS": "The hook comes this late.",
     "phantom": "The hook is sent, but the approval was rolled back: the loan stays pending.",
     "parked": PARKED,
     "hook_failed_command": "The approval fails, and the failed command sends its own hook.",
@@ -21,7 +21,7 @@ CALL_FAULTS = {
     "hang_up": "The connection is closed before anything happens.",
     "error_500": "Mifos fails with 500 before anything happens.",
     "html_502": "A proxy in between answers 502 in HTML; Mifos never saw the call.",
-    "slow": "Mifos takes SECONDS before it acts and answers (slow:SECONDS).",
+    "slow:SECONDS": "Mifos takes this long before it acts and answers.",
     "reset_after_applying": "The command is applied, then the connection is reset.",
     "hang_up_after_applying": "The command is applied, then the connection is closed.",
     "error_500_after_applying": "The command is applied, then Mifos answers 500.",
@@ -32,7 +32,6 @@ CALL_FAULTS = {
     "empty_200_not_applied": "Mifos answers 200 with nothing in it, and applies nothing.",
 }
 FAULTS: dict[str, str] = HOOK_FAULTS | CALL_FAULTS
-WITH_VALUE = {"hook_times", "late_hook", "slow"}
 ANY_CALL = {"reset", "hang_up", "error_500", "html_502", "slow"}
 
 
@@ -45,12 +44,13 @@ def value_of(faults: Iterable[str], name: str) -> float | None:
 def check(faults: Iterable[str], known: dict[str, str]) -> tuple[str, ...]:
     """Raise ValueError for a fault that doesn't exist here or lacks its value."""
     checked = tuple(faults)
+    wants_value = {key.partition(":")[0]: ":" in key for key in known}
     for fault in checked:
         name, colon, value = fault.partition(":")
-        if name not in known or bool(colon) != (name in WITH_VALUE):
+        if wants_value.get(name) is not bool(colon):
             raise ValueError(f"Unknown fault {fault!r}; known: {', '.join(known)}")
-        if colon:
-            float(value)
+        if colon and not 0 <= float(value) < 1000:
+            raise ValueError(f"{fault!r} needs a number from 0 to 999")
     return checked
 
 

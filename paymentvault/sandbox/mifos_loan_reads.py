@@ -29,7 +29,8 @@ ORDERS = {"id": "id", "accountNo": "account_no", "principal": "principal"}
 
 def listed(world: "Mifos", request: Request) -> Answer:
     query = request.query
-    loans = [loan for loan in world.loans.values() if _wanted(world, loan, query)]
+    ids = _statuses(world, query)
+    loans = [loan for loan in list(world.loans.values()) if _wanted(loan, query, ids)]
     order = ORDERS.get(query.get("orderBy", "id"), "id")
     descending = query.get("sortOrder", "ASC").upper() == "DESC"
     loans.sort(key=lambda loan: getattr(loan, order), reverse=descending)
@@ -45,8 +46,7 @@ def _page(world: "Mifos", loans: list[Loan], query: dict[str, str]) -> list[Loan
     return loans[start : start + limit] if limit >= 0 else loans[start:]
 
 
-def _wanted(world: "Mifos", loan: Loan, query: dict[str, str]) -> bool:
-    ids = _statuses(world, query)
+def _wanted(loan: Loan, query: dict[str, str], ids: set[int] | None) -> bool:
     if ids is not None and loan.status not in ids:
         return False
     if "accountNo" in query and loan.account_no != query["accountNo"]:

@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from paymentvault.sandbox import mifos_errors as errors
 from paymentvault.sandbox.mifos_records import ACTIVE, Loan
-from paymentvault.sandbox.mifos_reference import payment_types
 from paymentvault.sandbox.mifos_values import array, compact, currency, enum, number
 
 if TYPE_CHECKING:

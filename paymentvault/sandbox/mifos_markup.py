@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
+PLACEHOLDERS = (":N", ":CODE", ":SECONDS")
 COLUMNS = ("Loan", "Client", "Phone", "Sum, KES", "Status", "Receipt", "")
 
 # Braces are doubled because the page is filled in with str.format.
@@ -53,10 +54,16 @@ def option(value: str, label: str) -> str:
     return f'<option value="{escape(value)}">{escape(label)}</option>'
 
 
-def options(faults: Mapping[str, str], examples: Mapping[str, str]) -> str:
-    """Each fault by its sentence; one that needs a value comes with an example."""
-    chosen = ((examples.get(name, name), sentence) for name, sentence in faults.items())
-    return "".join(option(fault, f"{fault}: {sentence}") for fault, sentence in chosen)
+def offered(
+    faults: Mapping[str, str], examples: Mapping[str, tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """(fault, sentence) pairs; a fault that needs a value comes as its example, if any."""
+    pairs = [examples.get(name, (name, sentence)) for name, sentence in faults.items()]
+    return [pair for pair in pairs if pair[0] != "normal" and not pair[0].endswith(PLACEHOLDERS)]
+
+
+def options(faults: Mapping[str, str], examples: Mapping[str, tuple[str, str]]) -> str:
+    return "".join(option(fault, sentence) for fault, sentence in offered(faults, examples))
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

@@ -8,17 +8,26 @@ from typing import TYPE_CHECKING
 
 import requests
 
+from paymentvault.sandbox.mifos_delivery import ask
 from paymentvault.sandbox.mifos_errors import ApiError
 from paymentvault.sandbox.mifos_faults import CALL_FAULTS, HOOK_FAULTS
 from paymentvault.sandbox.mifos_loans import STATUSES
-from paymentvault.sandbox.mifos_markup import PAGE, option, options, table
+from paymentvault.sandbox.mifos_markup import PAGE, offered, option, options, table
 from paymentvault.sandbox.mifos_records import ACTIVE, APPROVED, PENDING, Loan
 from paymentvault.sandbox.server import Answer, Request
 
 if TYPE_CHECKING:
     from paymentvault.sandbox.mifos import Mifos
 
-EXAMPLES = {"hook_times": "hook_times:2", "late_hook": "late_hook:20", "slow": "slow:10"}
+# What the page offers of a fault that needs a value.
+EXAMPLES = {
+    "hook_times:N": ("hook_times:2", "The hook is sent twice."),
+    "late_hook:SECONDS": ("late_hook:20", "The hook comes 20 seconds late."),
+    "slow:SECONDS": ("slow:10", "It takes 10 seconds before anything is answered."),
+    "refused:CODE": ("refused:400.002.02", "Refused at once, nothing was taken."),
+    "late_callback:SECONDS": ("late_callback:30", "Paid; the callback comes 30 seconds later."),
+    "result:CODE": ("result:2040", "Accepted; then M-Pesa declines it, and nothing moves."),
+}
 BUTTONS = {
     PENDING: (("approve", "Approve"),),
     APPROVED: (("undo_approval", "Undo approval"), ("disburse_by_staff", "Disburse by staff")),
@@ -57,15 +66,14 @@ def _create(world: "Mifos", form: Mapping[str, str]) -> str:
     amount, fees = Decimal(form["amount"]), Decimal(form.get("fees") or 0)
     if not 0 <= fees < amount:
         raise ValueError("the fees must be less than the sum")
+    _plan_mpesa(world, form)
     client_id = world.add_client(name=form["name"], mobile=form.get("mobile"))
     loan_id = world.add_loan(client_id, principal=amount, fees=fees)
-    _plan_mpesa(world, form)
     fault = form.get("fault", "")
-    if fault.split(":")[0] in HOOK_FAULTS or not fault:
-        world.approve(loan_id, faults=[fault] if fault else [])
-    else:
+    if fault in [value for value, _ in offered(_recording(), EXAMPLES)]:
         world.plan(fault, loan_id=loan_id, command="disburse")
-        world.approve(loan_id)
+        fault = ""
+    world.approve(loan_id, faults=[fault] if fault else [])
     return f"Loan {loan_id} for {form['name']} was created and sent for approval."
 
 
@@ -81,7 +89,7 @@ def _plan_mpesa(world: "Mifos", form: Mapping[str, str]) -> None:
     number = re.sub(r"\D", "", form.get("mobile", ""))
     body = {"msisdn": re.sub(r"^0", "254", number), "faults": [fault]}
     url = f"{world.safaricom_url.rstrip('/')}/_sandbox/plan"
-    requests.post(url, json=body, timeout=5).raise_for_status()
+    ask(world, "POST", url, json=body).raise_for_status()
 
 
 def _mpesa_faults(world: "Mifos") -> dict[str, str]:
@@ -90,7 +98,7 @@ def _mpesa_faults(world: "Mifos") -> dict[str, str]:
         return {}
     url = f"{world.safaricom_url.rstrip('/')}/_sandbox/faults"
     try:
-        answer = requests.get(url, timeout=2)
+        answer = ask(world, "GET", url)
         answer.raise_for_status()
         return dict(answer.json()["faults"])
     except (requests.RequestException, ValueError, KeyError, TypeError):
@@ -115,7 +123,7 @@ def _form(world: "Mifos") -> str:
     mpesa = _mpesa_faults(world)
     picker = f"""
 <label>What goes wrong at M-Pesa
-<select name="mpesa_fault">{option("", "Nothing")}{options(mpesa, {})}</select></label>"""
+<select name="mpesa_fault">{option("", "Nothing")}{options(mpesa, EXAMPLES)}</select></label>"""
     return f"""
 <form method="post" action="/new">
 <h2>New loan</h2>

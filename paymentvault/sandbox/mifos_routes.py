@@ -15,7 +15,7 @@ from paymentvault.sandbox import mifos_loan_reads as loans
 from paymentvault.sandbox import mifos_notes as notes
 from paymentvault.sandbox import mifos_reference as reference
 from paymentvault.sandbox.mifos_body import json_of
-from paymentvault.sandbox.mifos_faults import value_of
+from paymentvault.sandbox.mifos_faults import is_command, value_of
 from paymentvault.sandbox.mifos_records import User
 from paymentvault.sandbox.server import Answer, HangUp, Request, Reset
 
@@ -48,7 +48,7 @@ def meet(world: "Mifos", request: Request) -> Answer:
     fault = world.faults.take(request)
     if fault and (spoilt := _fail(fault)):
         return spoilt
-    if fault and request.method == "GET":
+    if fault and not is_command(request):
         time.sleep(value_of([fault], "slow") or 0)
     answer = _answer(world, request, (fault,) if fault else ())
     if fault and fault.endswith(AFTER):
@@ -170,7 +170,7 @@ def _hook(world: "Mifos", call: Call, id_: int) -> Answer:
 
 
 def _hooks(world: "Mifos", call: Call) -> Answer:
-    return Answer(200, [hooks.shown(hook) for hook in world.hooks.values()])
+    return Answer(200, [hooks.shown(hook) for hook in list(world.hooks.values())])
 
 
 def _check(world: "Mifos", call: Call, id_: int) -> Answer:

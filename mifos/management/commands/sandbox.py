@@ -1,0 +1,88 @@
+"""The whole system with its pretend outside world: `demo` plays a dozen loans, `run` stays up."""
+
+import logging
+import os
+import secrets
+import tempfile
+import time
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from mifos.demo import lender
+from mifos.demo.run import Run
+from mifos.demo.world import Outside, Sandbox
+from paymentvault.models import User
+from paymentvault.stack import Broken, Stack
+
+# Quicker than in production, so that a person needn't wait for what is lost to be found.
+IMPATIENT = {"SWEEP_EVERY_S": "2", "POLL_EVERY_S": "5", "BALANCE_EVERY_S": "60"}
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("what", choices=["demo", "run"])
+        parser.add_argument("--port", type=int, default=0, help="of the web server; 0: any free")
+
+    def handle(self, *args: Any, what: str, port: int, **options: Any) -> None:
+        # The table is for a person; what the processes log stands in their files.
+        logging.getLogger().setLevel(logging.WARNING)
+        call_command("migrate", verbosity=0)
+        lender.refuse_production()
+        with tempfile.TemporaryDirectory(prefix="vault-") as folder:
+            env = {**os.environ, **IMPATIENT}
+            ports = {"web": port} if port else {}
+            try:
+                with Stack(env, log_dir=Path(folder), ports=ports) as stack:
+                    self._with(stack, stays=what == "run")
+            except Broken as broken:
+                raise CommandError(str(broken)) from broken
+
+    def _with(self, stack: Stack, *, stays: bool) -> None:
+        settings.PUBLIC_URL = stack.urls["web"]
+        self.stdout.write("Starting web, workers, beat, Safaricom and Mifos X …")
+        stack.wait_until_ready()
+        outside = Outside(Sandbox(stack.urls["mifos"]), Sandbox(stack.urls["safaricom"]))
+        partner = lender.set_up(outside)
+        self.stdout.write(f"{partner.name} is set up, tested and switched on.\n\n")
+        try:
+            went_well = Run(partner, outside, self.stdout.write).play()
+            if stays:
+                self._stay(stack)
+            elif not went_well:
+                self._show_logs(stack)
+                raise CommandError("Not every loan ended as it should.")
+        finally:
+            lender.tidy_up(partner)
+        self.stdout.write("Every loan ended as it should.")
+
+    def _stay(self, stack: Stack) -> None:
+        password = self._officer()
+        self.stdout.write(
+            f"\nPayment Vault     {stack.urls['web']}/  (user amina, password {password})\n"
+            f"Pretend Mifos X   {stack.urls['mifos']}/  (approve loans, choose what goes wrong)\n"
+            f"Logs              {stack.log_dir}\n\nCtrl-C stops everything."
+        )
+        while not (ended := stack.failed()):
+            time.sleep(0.5)
+        raise CommandError(f"{', '.join(ended)} ended by itself.")
+
+    def _officer(self) -> str:
+        """Somebody to sign in as, with a new password each time."""
+        password = secrets.token_urlsafe(9)
+        amina, _ = User.objects.get_or_create(
+            username="amina", defaults={"is_staff": True, "is_superuser": True}
+        )
+        amina.set_password(password)
+        amina.save()
+        return password
+
+    def _show_logs(self, stack: Stack) -> None:
+        for path in sorted(stack.log_dir.glob("*.log")):
+            self.stderr.write(f"--- {path.name}\n{path.read_text()[-4000:]}")
