@@ -1,8 +1,6 @@
 """The way of a loan, whole: from a hook of Mifos X to an active loan with our receipt."""
 
-import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -12,17 +10,9 @@ from disbursements.tasks import sweep_unanswered
 from mifos import connections
 from mifos.models import Event
 from mifos.tasks import poll_mifos
+from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def until(true: Callable[[], Any], *, seconds: float = 10) -> Any:
-    """Wait until something is so; fails the test if it never is."""
-    deadline = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < deadline, "it never came to be"
-        time.sleep(0.02)
-    return found
 
 
 @pytest.fixture
