@@ -39,6 +39,10 @@ demo: .venv ## Pay loans from approval to record, tell what happened, and stop
 test: .venv ## Run the tests
 	@$(WITH_SERVICES) $(BIN)/python -m pytest $(ARGS)
 
+.PHONY: bench
+bench: .venv ## Measure how long a borrower waits, beside what no design can spare
+	@$(WITH_SERVICES) $(BIN)/python -m benchmarks.latency
+
 .PHONY: lint
 lint: .venv ## Check style, types and the direction of imports
 	@$(BIN)/ruff check
