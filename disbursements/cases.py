@@ -4,19 +4,27 @@ from typing import Any
 
 import structlog
 from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Value
+from django.db.models.functions import Concat
 from django.utils import timezone
 
 from disbursements.models import Case, Disbursement
 
 log = structlog.get_logger(__name__)
 
+# While one of these is open nobody knows for sure where the money is: nothing more may go out.
+MONEY_IN_QUESTION = ("contradiction", "callback_disagrees", "status_disagrees")
+
 
 def open_case(kind: str, words: str, **about: Any) -> Case:
-    """Put something in front of a person; a second time changes nothing."""
+    """Put something in front of a person; what it has said already is not said again."""
     with transaction.atomic():
         case, is_new = Case.objects.get_or_create(
             kind=kind, closed_at=None, defaults={"words": words}, **_subject(about)
         )
+        if words not in case.words:
+            told = Concat(F("words"), Value("\n" + words))
+            Case.objects.filter(pk=case.pk).update(words=told)
     if is_new:
         log.warning("case_opened", case=case.pk, kind=kind, **{k: v.pk for k, v in about.items()})
     return case
@@ -30,6 +38,13 @@ def close_cases(kind: str, *, by: str, note: str, **about: Any) -> int:
 
 def has_open_case(disbursement: Disbursement, *kinds: str) -> bool:
     return disbursement.cases.filter(closed_at=None, kind__in=kinds).exists()
+
+
+def is_open(*kinds: str) -> Exists:
+    """For a query of disbursements: whether one has an open case of such a kind."""
+    return Exists(
+        Case.objects.filter(disbursement=OuterRef("pk"), closed_at=None, kind__in=kinds)
+    )
 
 
 def _subject(about: dict[str, Any]) -> dict[str, Any]:

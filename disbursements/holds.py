@@ -26,6 +26,7 @@ class Hold(StrEnum):
     EARLIER_DISBURSEMENT = "earlier_disbursement"
     LOOKS_LIKE_DUPLICATE = "looks_like_duplicate"
     CHANGED_SINCE_APPROVAL = "changed_since_approval"
+    MAY_BE_PAID = "may_be_paid"
     NO_SHORTCODE = "no_shortcode"
     NO_LOAN_SYSTEM = "no_loan_system"
 

@@ -209,6 +209,8 @@ def understand(answer: Answer) -> Accepted:
 
     if answer.status == 200 and "ResponseCode" in body:
         return _response(body, words)
+    if answer.status < 400:
+        raise _unclear(answer, code)
     if DUPLICATE_MESSAGE in words.lower():
         raise Duplicate("M-Pesa has this request already.", code=code, status=answer.status)
     if code in NOT_TAKEN:
@@ -219,11 +221,12 @@ def understand(answer: Answer) -> Accepted:
         raise Refused("The Daraja app lacks this product.", code=NO_PRODUCT, status=answer.status)
     if answer.status == 401:
         raise Refused("M-Pesa refuses our tokens.", code=TOKEN_REFUSED_TWICE, status=401)
-    raise OutcomeUnknown(
-        f"M-Pesa answered HTTP {answer.status} with nothing that says yes or no.",
-        code=code,
-        status=answer.status,
-    )
+    raise _unclear(answer, code)
+
+
+def _unclear(answer: Answer, code: str) -> OutcomeUnknown:
+    words = f"M-Pesa answered HTTP {answer.status} with nothing that says yes or no."
+    return OutcomeUnknown(words, code=code, status=answer.status)
 
 
 def is_configuration(error: Refused) -> bool:
@@ -234,7 +237,9 @@ def is_configuration(error: Refused) -> bool:
 
 def _response(body: dict[str, Any], words: str) -> Accepted:
     if str(body["ResponseCode"]) != "0":
-        raise Refused(words or "M-Pesa refused.", code=str(body["ResponseCode"]), status=200)
+        # Marked, since a result code of the same digits means something else.
+        code = f"response-{body['ResponseCode']}"[:20]
+        raise Refused(words or "M-Pesa refused.", code=code, status=200)
     if not body.get("ConversationID"):
         raise OutcomeUnknown("M-Pesa accepted without a conversation ID.", status=200)
     return Accepted(
@@ -245,9 +250,9 @@ def _response(body: dict[str, Any], words: str) -> Accepted:
 
 
 def _refuses_token(answer: Answer) -> bool:
-    if answer.object.get("errorCode") in TOKEN_REFUSED:
-        return True
-    return answer.status == 401 and not _lacks_product(answer)
+    if answer.status == 401:
+        return not _lacks_product(answer)
+    return answer.status >= 400 and str(answer.object.get("errorCode")) in TOKEN_REFUSED
 
 
 def _lacks_product(answer: Answer) -> bool:

@@ -91,5 +91,6 @@ def of(code: object) -> Result:
 # TransactionStatus in the answer to a status query decides, not its ResultCode.
 COMPLETED = {"completed"}
 NEVER_HAPPENED = {"cancelled", "declined", "expired", "failed", "rejected"}
-# Reversed money did move: a person must look.
-OPEN = {"initiated", "authorized", "pending authorized", "reversed"}
+OPEN = {"initiated", "authorized", "pending authorized"}
+# Money did move, and back: a person must look.
+REVERSED = {"reversed"}

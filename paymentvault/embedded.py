@@ -226,12 +226,21 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
                     command.send_signal(number)
 
 
+def _environment() -> dict[str, str]:
+    """Ours, as it was before importing this package named the settings.
+
+    Every program of ours falls back to these settings by itself; pytest has others.
+    """
+    name, fallback = "DJANGO_SETTINGS_MODULE", "paymentvault.settings"
+    return {n: value for n, value in os.environ.items() if (n, value) != (name, fallback)}
+
+
 def main(argv: Sequence[str]) -> int:
     if not argv:
         sys.exit("usage: python -m paymentvault.embedded COMMAND [ARGUMENT…]")
     try:
         with services() as started:
-            return run(argv, {**os.environ, **started})
+            return run(argv, {**_environment(), **started})
     except (NotStarted, ImportError, OSError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt as interrupt:

@@ -16,6 +16,7 @@ from paymentvault import embedded
 
 PROJECT = Path(__file__).resolve().parents[2]
 VARIABLES = ("DATABASE_URL", "REDIS_URL")
+BOTH_GIVEN = {"DATABASE_URL": "postgres://elsewhere/db", "REDIS_URL": "redis://elsewhere"}
 TELL_AND_SLEEP = ("sh", "-c", 'echo "$DATABASE_URL"; echo "$REDIS_URL"; exec sleep 60')
 USE_BOTH = """
 import json, os, psycopg, redis
@@ -28,7 +29,8 @@ SHOW_BOTH = f"import json, os; print(json.dumps([os.environ[v] for v in {VARIABL
 
 
 def with_services(*command: str, **env: str) -> subprocess.Popen:
-    without = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    not_passed_on = (*VARIABLES, "DJANGO_SETTINGS_MODULE")
+    without = {name: value for name, value in os.environ.items() if name not in not_passed_on}
     return subprocess.Popen(
         [sys.executable, "-m", "paymentvault.embedded", *command],
         env={**without, **env},
@@ -90,12 +92,17 @@ def places(processes: list[psutil.Process]) -> set[Path]:
 
 def servers() -> set[str]:
     """The names of the servers below us."""
-    below = psutil.Process().children(recursive=True)
-    return {process.name() for process in below if place(process)}
+    names = set()
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            names |= {process.name()} if place(process) else set()
+    return names
 
 
 def is_alive(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def test_what_is_not_set_is_started_and_serves():
@@ -105,11 +112,9 @@ def test_what_is_not_set_is_started_and_serves():
 
 
 def test_what_is_set_stays_as_it_is_and_nothing_is_started_for_it():
-    env = {"DATABASE_URL": "postgres://elsewhere/db", "REDIS_URL": "redis://elsewhere"}
+    seen = finish(with_services(sys.executable, "-c", SHOW_BOTH, **BOTH_GIVEN))
 
-    seen = finish(with_services(sys.executable, "-c", SHOW_BOTH, PATH=os.environ["PATH"], **env))
-
-    assert json.loads(seen) == list(env.values())
+    assert json.loads(seen) == list(BOTH_GIVEN.values())
 
 
 @pytest.mark.parametrize(
@@ -127,6 +132,17 @@ def test_each_is_started_only_if_its_own_variable_is_not_set(given, started, mon
     assert names == {started}
 
 
+def test_the_command_chooses_its_own_settings():
+    show = "import os; print(os.environ.get('DJANGO_SETTINGS_MODULE'))"
+
+    seen = [
+        finish(with_services(sys.executable, "-c", show, **BOTH_GIVEN, **env)).strip()
+        for env in ({}, {"DJANGO_SETTINGS_MODULE": "tests.settings"})
+    ]
+
+    assert seen == ["None", "tests.settings"]
+
+
 def test_two_at_once_do_not_meet():
     both = [with_services(sys.executable, "-c", SHOW_BOTH) for _ in range(2)]
 
@@ -139,7 +155,7 @@ def test_two_at_once_do_not_meet():
     "command, code", [("exit 0", 0), ("exit 7", 7), ("kill -KILL $$", 128 + signal.SIGKILL)]
 )
 def test_the_exit_code_is_the_commands(command, code):
-    process = with_services("sh", "-c", command, DATABASE_URL="given", REDIS_URL="given")
+    process = with_services("sh", "-c", command, **BOTH_GIVEN)
 
     process.communicate(timeout=30)
 
@@ -162,7 +178,7 @@ def test_a_signal_reaches_the_command_once():
     trap = "import signal, sys, time\ncame = []\n"
     trap += "signal.signal(signal.SIGINT, lambda *_: came.append(1))\nprint('ready', flush=True)\n"
     trap += "until = time.time() + 1\nwhile time.time() < until: time.sleep(0.1)\nprint(len(came))"
-    process = with_services(sys.executable, "-c", trap, DATABASE_URL="given", REDIS_URL="given")
+    process = with_services(sys.executable, "-c", trap, **BOTH_GIVEN)
     process.stdout.readline()
 
     process.send_signal(signal.SIGINT)

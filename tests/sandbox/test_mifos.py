@@ -1370,7 +1370,7 @@ class Safaricom(World):
 
     def handle(self, request):
         if request.path == "/_sandbox/faults":
-            return Answer(200, {"faults": {"no_float": "The account is empty.", "odd:CODE": "x."}})
+            return Answer(200, {"b2c": {"no_float": "The account is empty.", "odd:CODE": "x."}})
         self.planned.append(request.json())
         return Answer(200, {})
 
