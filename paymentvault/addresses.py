@@ -7,19 +7,28 @@ from django.http import HttpRequest
 
 
 def source_address(request: HttpRequest) -> str | None:
-    """The address that the outermost proxy of ours saw; None if it is not an address.
+    """The address that the outermost proxy of ours saw; None if that can't be told.
 
     Each of the TRUSTED_PROXIES appended one entry to X-Forwarded-For. What stands further left
     was written by whoever called, and proves nothing.
     """
-    hops = [request.META.get("REMOTE_ADDR", "")]
-    if settings.TRUSTED_PROXIES:
-        forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-        hops = [hop.strip() for hop in forwarded][-settings.TRUSTED_PROXIES :]
+    if not settings.TRUSTED_PROXIES:
+        return _address(request.META.get("REMOTE_ADDR", ""))
+    hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    if len(hops) < settings.TRUSTED_PROXIES:
+        # Not every proxy is there, so nobody vouches for the leftmost entry.
+        return None
+    return _address(hops[-settings.TRUSTED_PROXIES])
+
+
+def _address(text: str) -> str | None:
+    """As PostgreSQL can keep it and as lists of networks name it."""
     try:
-        return str(ip_address(hops[0]))
+        address = ip_address(text.strip().partition("%")[0])
     except ValueError:
         return None
+    # A server that listens on IPv6 sees ::ffff:196.201.214.200 for an IPv4 caller.
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def is_within(address: str | None, networks: list[str]) -> bool:

@@ -1,6 +1,12 @@
+from typing import Any
+
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
+from paymentvault import stopping
+from paymentvault.addresses import source_address
 from paymentvault.models import AuditEvent, Heartbeat, KillSwitch, User
 from paymentvault.readonly import ReadOnly
 
@@ -11,7 +17,24 @@ admin.site.register(User, UserAdmin)
 class KillSwitchAdmin(admin.ModelAdmin):
     """Adding the one row stops every payout; deleting it lets them go again."""
 
+    fields = ["reason"]
     list_display = ["stopped_at", "stopped_by", "reason"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return super().has_add_permission(request) and not KillSwitch.objects.exists()
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        stopping.stop(by=request.user.get_username(), reason=obj.reason,
+                      source_address=source_address(request))  # fmt: skip
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        stopping.go(by=request.user.get_username(), source_address=source_address(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[KillSwitch]) -> None:
+        self.delete_model(request, None)
 
 
 @admin.register(AuditEvent)

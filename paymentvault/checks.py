@@ -1,9 +1,11 @@
 """Refuse to run on settings that would be unsafe."""
 
+from ipaddress import ip_network
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
 
 MIN_KEY_LENGTH = 32
 # Daraja refuses callback addresses that contain one of these (its own FAQ).
@@ -15,20 +17,23 @@ def keys_are_set(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """A missing, short or well-known key stops everything outside development."""
     if settings.DEBUG:
         return []
-    problems: list[CheckMessage] = []
-    for name, keys in (
-        ("SECRET_KEY", [settings.SECRET_KEY]),
-        ("FERNET_KEYS", settings.FERNET_KEYS),
-    ):
-        if not keys or not all(_is_a_real_key(key) for key in keys):
-            problems.append(
-                Error(
-                    f"{name} is missing, too short or a default.",
-                    hint=f"Set {name} to random text of at least {MIN_KEY_LENGTH} characters.",
-                    id="paymentvault.E001",
-                )
-            )
-    return problems
+    keys = {"SECRET_KEY": [_secret_key()], "FERNET_KEYS": settings.FERNET_KEYS}
+    return [
+        Error(
+            f"{name} is missing, too short or a default.",
+            hint=f"Set {name} to random text of at least {MIN_KEY_LENGTH} characters.",
+            id="paymentvault.E001",
+        )
+        for name, given in keys.items()
+        if not given or not all(_is_a_real_key(key) for key in given)
+    ]
+
+
+def _secret_key() -> str:
+    try:
+        return settings.SECRET_KEY
+    except ImproperlyConfigured:  # Django's own way to say that it is empty
+        return ""
 
 
 def _is_a_real_key(key: str) -> bool:
@@ -45,7 +50,8 @@ def public_url_is_usable(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Safaricom and Mifos X call us at PUBLIC_URL, over https, and refuse some words in it."""
     problems: list[CheckMessage] = []
     url = settings.PUBLIC_URL
-    if not settings.DEBUG and settings.HTTPS_ONLY and not url.startswith("https://"):
+    schemes = ("https://",) if settings.HTTPS_ONLY else ("https://", "http://")
+    if not settings.DEBUG and not url.startswith(schemes):
         problems.append(Error("PUBLIC_URL must be an https address.", id="paymentvault.E002"))
     if len(url) > 100 - len("/mifos-webhook/") - 24 - 1:
         problems.append(
@@ -69,3 +75,35 @@ def callbacks_are_limited_to_their_senders(app_configs: Any, **kwargs: Any) -> l
             id="paymentvault.W005",
         )
     ]
+
+
+@register(Tags.security)
+def callback_networks_can_be_read(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """One that can't would break every callback."""
+    return [
+        Error(
+            f"MPESA_CALLBACK_NETWORKS: {network!r} is not an address or a network.",
+            hint="Such as 196.201.214.200 or 196.201.214.0/24.",
+            id="paymentvault.E006",
+        )
+        for network in settings.MPESA_CALLBACK_NETWORKS
+        if not _is_network(network)
+    ]
+
+
+def _is_network(text: str) -> bool:
+    try:
+        return bool(ip_network(text))
+    except ValueError:
+        return False
+
+
+def refuse_unsafe_settings() -> None:
+    """Raise for web servers and workers, which run no system checks, what manage.py refuses."""
+    found = [
+        *keys_are_set(None),
+        *public_url_is_usable(None),
+        *callback_networks_can_be_read(None),
+    ]
+    if errors := [f"{problem.msg} {problem.hint or ''}" for problem in found if problem.is_serious()]:
+        raise ImproperlyConfigured(" ".join(errors))

@@ -7,10 +7,15 @@ from typing import Any
 import structlog
 from celery import Task
 from django.db import transaction
-from kombu.exceptions import OperationalError
+from kombu import pools
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
 
 log = structlog.get_logger(__name__)
 
+# Whoever waits for an answer must not wait for a broker that is away. Workers, which have
+# nothing else to do, keep the patience of the settings.
+IMPATIENT = {"max_retries": 0, "socket_connect_timeout": 0.5, "socket_timeout": 0.5}
 # After a failed publish, don't let every request wait for its own time-out.
 QUIET_AFTER_FAILURE_S = 5.0
 _quiet_until = 0.0
@@ -26,7 +31,9 @@ def _publish(task: "Task[Any, Any]", args: tuple[Any, ...]) -> None:
     if time.monotonic() < _quiet_until:
         return
     try:
-        task.apply_async(args=args, retry=False)
-    except (OperationalError, ConnectionError, TimeoutError) as error:
+        connection = task.app.connection_for_write(transport_options=IMPATIENT)
+        with pools.producers[connection].acquire(block=True) as producer:
+            task.apply_async(args=args, producer=producer, retry=False)
+    except (KombuError, RedisError, OSError) as error:
         _quiet_until = time.monotonic() + QUIET_AFTER_FAILURE_S
         log.warning("doorbell_unheard", task=task.name, error=type(error).__name__)

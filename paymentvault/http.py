@@ -5,16 +5,17 @@ No Django here: whoever makes a Transport says what is allowed.
 
 import contextlib
 import json
+import socket
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 from requests.auth import AuthBase
 from requests_hardened import Config, HTTPSession
 from requests_hardened.ip_filter import InvalidIPAddress
@@ -53,14 +54,15 @@ class OutcomeUnknown(RemoteError):
 @dataclass(frozen=True)
 class Answer:
     status: int
-    text: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    # Bodies hold access tokens and people's data; neither belongs in a traceback.
+    text: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def json(self) -> Any:
         """The body with money as Decimal, or None if it isn't JSON."""
         try:
-            return json.loads(self.text, parse_float=Decimal)
+            return json.loads(self.text, parse_float=Decimal, parse_constant=_not_a_number)
         except (ValueError, RecursionError):
             return None
 
@@ -85,6 +87,7 @@ class Transport:
     """PEM text of the certificates to trust instead of the public ones."""
     connect_timeout_s: float = CONNECT_TIMEOUT_S
     read_timeout_s: float = READ_TIMEOUT_S
+    """From the standing connection to the last byte of the answer, however it drips."""
 
     def send(
         self,
@@ -98,24 +101,25 @@ class Transport:
         auth: tuple[str, str] | AuthBase | None = None,
     ) -> Answer:
         """Send and read the whole answer, or raise NotSent or OutcomeUnknown."""
+        _current.call = call = _Call(self.read_timeout_s)
+        try:
+            self._refuse_plain_http(url)
+            with self._session() as session, call:
+                response = session.request(
+                    method, url, params=params, json=json, data=data, headers=headers,
+                    auth=_in_utf8(auth), stream=True,
+                )  # fmt: skip
+                text = self._read(response)
+                if call.is_late():
+                    # Without a length, an answer that was cut off looks whole.
+                    raise requests.ReadTimeout
+                return Answer(response.status_code, text, response.headers)
+        except _ERRORS as error:
+            raise _how_sure(call, error) from error
+
+    def _refuse_plain_http(self, url: str) -> None:
         if not self.allow_http and urlsplit(url).scheme != "https":
             raise NotSent("Only https addresses are allowed.")
-        _progress.connected = False
-        try:
-            with self._session() as session:
-                response = session.request(
-                    method, url, params=params, json=json, data=data, headers=headers, auth=auth,
-                    stream=True,
-                )  # fmt: skip
-                return Answer(response.status_code, self._read(response), response.headers)
-        except (InvalidIPAddress, requests.exceptions.InvalidURL, ValueError) as error:
-            if _progress.connected:
-                raise OutcomeUnknown(_in_words(error)) from error
-            raise NotSent(f"This address is not allowed: {_in_words(error)}") from error
-        except (requests.RequestException, OSError) as error:
-            if _progress.connected:
-                raise OutcomeUnknown(_in_words(error)) from error
-            raise NotSent(_in_words(error)) from error
 
     @contextlib.contextmanager
     def _session(self) -> Iterator[requests.Session]:
@@ -144,31 +148,73 @@ class Transport:
             yield file.name
 
     def _read(self, response: requests.Response) -> str:
-        deadline = time.monotonic() + self.read_timeout_s
         body = b""
         for chunk in response.iter_content(64 * 1024):
             body += chunk
             if len(body) > MAX_ANSWER_BYTES:
-                raise requests.RequestException("The answer is too large.")
-            if time.monotonic() > deadline:
-                raise requests.Timeout("The answer took too long.")
+                raise _TooLarge
         return body.decode("utf-8", errors="replace")
 
 
-# Whether this thread's current request got as far as an established connection (TLS included).
-_progress = threading.local()
+class _TooLarge(requests.RequestException):
+    pass
+
+
+# urllib3 lets a few of its own through requests; a ValueError is an address or header of no use.
+_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
+
+
+class _Call:
+    """How far a request got, and the end of its time.
+
+    Time-outs of sockets begin anew with each byte, so a server that drips could hold a worker
+    for days. A timer ends the connection instead.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.connected = False
+        self._seconds = seconds
+        self._is_late = threading.Event()
+        self._timer: threading.Timer | None = None
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc: object) -> None:
+        if self._timer:
+            self._timer.cancel()
+
+    def stands(self, sock: socket.socket) -> None:
+        """The connection is established, TLS included."""
+        self.connected = True
+        self._timer = threading.Timer(self._seconds, self._end, [sock])
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _end(self, sock: socket.socket) -> None:
+        self._is_late.set()
+        with contextlib.suppress(OSError):
+            # Not SSLSocket's own, which would change what the reading thread works with.
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    def is_late(self) -> bool:
+        return self._is_late.is_set()
+
+
+# The current thread's call, for the connection that urllib3 makes for it.
+_current = threading.local()
 
 
 class _Connection(HTTPConnection):
     def connect(self) -> None:
         super().connect()
-        _progress.connected = True
+        _current.call.stands(self.sock)
 
 
 class _SecureConnection(HTTPSConnection):
     def connect(self) -> None:
         super().connect()
-        _progress.connected = True
+        _current.call.stands(self.sock)
 
 
 class _Pool(HTTPConnectionPool):
@@ -182,21 +228,46 @@ class _SecurePool(HTTPSConnectionPool):
 _POOLS = {"http": _Pool, "https": _SecurePool}
 
 
+def _how_sure(call: _Call, error: Exception) -> RemoteError:
+    words = "it didn't answer in time" if call.is_late() else _in_words(error)
+    return OutcomeUnknown(words) if call.connected else NotSent(words)
+
+
+def _not_a_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _in_utf8(auth: tuple[str, str] | AuthBase | None) -> Any:
+    """Basic credentials as servers read them today; requests would say it in Latin-1 or fail."""
+    return tuple(part.encode() for part in auth) if isinstance(auth, tuple) else auth
+
+
 def _in_words(error: BaseException) -> str:
     """Say what went wrong without the address, whose path may hold a secret."""
-    names = {type(error).__name__: None}
-    reason: Any = error.args[0] if error.args else None
-    while isinstance(reason := getattr(reason, "reason", reason), BaseException):
-        names[type(reason).__name__] = None
-        reason = reason.args[-1] if reason.args else None
-    words = {
-        "NameResolutionError": "its name can't be looked up",
-        "ConnectTimeout": "it didn't answer the connection in time",
-        "ConnectTimeoutError": "it didn't answer the connection in time",
-        "NewConnectionError": "it refused the connection",
-        "SSLError": "its TLS certificate or handshake was not acceptable",
-        "ReadTimeout": "it didn't answer in time",
-        "ReadTimeoutError": "it didn't answer in time",
-        "InvalidIPAddress": "it is in a private network",
-    }
-    return next((words[name] for name in names if name in words), "the connection broke off")
+    link: BaseException | None = error
+    while link:
+        if words := _WORDS.get(type(link).__name__):
+            return words
+        link = link.__cause__ or link.__context__
+    return "the connection broke off"
+
+
+_WORDS = {
+    "NameResolutionError": "its name can't be looked up",
+    "gaierror": "its name can't be looked up",
+    "ConnectTimeout": "it didn't answer the connection in time",
+    "ConnectTimeoutError": "it didn't answer the connection in time",
+    "NewConnectionError": "it refused the connection",
+    "SSLError": "its TLS certificate or handshake was not acceptable",
+    "ReadTimeout": "it didn't answer in time",
+    "ReadTimeoutError": "it didn't answer in time",
+    "ContentDecodingError": "its answer can't be unpacked",
+    "_TooLarge": "its answer is too large",
+    "InvalidIPAddress": "it is in a private network, which is not allowed",
+    **dict.fromkeys(
+        ("InvalidURL", "InvalidSchema", "MissingSchema", "LocationParseError", "UnicodeError"),
+        "it is not a whole web address",
+    ),
+    "InvalidHeader": "the request or its answer has a header that is not allowed",
+    "ValueError": "it is not a whole web address",
+}

@@ -21,11 +21,16 @@ class UnavailableWithoutDatabase:
         return self._get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if not isinstance(error, OperationalError | InterfaceError):
-            return None
-        log.error("database_away", error=type(error).__name__)
-        return JsonResponse(
-            {"error": {"code": "unavailable", "message": "Nothing was kept. Try again."}},
-            status=503,
-            headers={"Retry-After": "10"},
-        )
+        return answer_without_database(error)
+
+
+def answer_without_database(error: BaseException | None) -> HttpResponse | None:
+    """503 for an error of the database's absence, None for every other."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return None
+    log.error("database_away", error=type(error).__name__)
+    return JsonResponse(
+        {"error": {"code": "unavailable", "message": "Nothing was kept. Try again."}},
+        status=503,
+        headers={"Retry-After": "10"},
+    )

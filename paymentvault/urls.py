@@ -15,3 +15,5 @@ urlpatterns = [
     path("", include("mifos.urls")),
     path("", include("disbursements.urls")),
 ]
+
+handler500 = "paymentvault.views.server_error"

@@ -1,9 +1,14 @@
-"""Signs of life."""
+"""Signs of life, and the answer when something broke."""
+
+import sys
 
 from django.contrib.auth.decorators import login_not_required
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
+from django.views import defaults
+
+from paymentvault.middleware import answer_without_database
 
 
 @login_not_required
@@ -22,3 +27,8 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 def home(request: HttpRequest) -> HttpResponse:
     return redirect("admin:index")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """What broke outside a view, such as the session of a middleware, Django hands to this."""
+    return answer_without_database(sys.exc_info()[1]) or defaults.server_error(request)

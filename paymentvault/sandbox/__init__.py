@@ -1,1 +1,1 @@
-"""The pretend outside world: a Safaricom and a Mifos X as real HTTP servers, with faults on demand."""
+"""The pretend outside world: a Safaricom and a Mifos X as HTTP servers, with faults on demand."""
