@@ -2,9 +2,6 @@
 
 import argparse
 import json
-import signal
-import sys
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
@@ -23,7 +20,7 @@ from paymentvault.sandbox.mifos_generation import GENERATIONS
 from paymentvault.sandbox.mifos_records import Client, Loan, Received, Tranche, User
 from paymentvault.sandbox.mifos_state import State
 from paymentvault.sandbox.mifos_values import java_text
-from paymentvault.sandbox.server import Answer, Request, Reset, Server
+from paymentvault.sandbox.server import Answer, Request, Reset, Server, serve_alone
 
 __all__ = ["FAULTS", "Mifos"]
 
@@ -90,26 +87,14 @@ class Mifos(State):
         """A loan that waits for approval. Without a client it belongs to a group."""
         if client_id is not None and client_id not in self.clients:
             raise ValueError(f"No client {client_id}")
-        lent, kept = Decimal(principal), Decimal(fees)
-        charges = Decimal(transfer_charges)
-        expected = self.today()
+        lent, today = Decimal(principal), self.today()
         loan = Loan(
-            id=next(self.loan_ids),
-            client_id=client_id,
-            product_id=self.products[product_id].id,
-            currency=currency,
-            loan_type=2 if client_id is None and loan_type == 1 else loan_type,
-            principal=lent,
-            proposed_principal=lent,
-            approved_principal=lent,
-            net_disbursal=lent - kept - charges,
-            fees=kept,
-            transfer_charges=charges,
-            submitted_on=submitted_on or expected - timedelta(days=7),
-            expected_on=expected,
-            topup=topup,
-            tranches=self._halves(lent, expected) if tranches else [],
-        )
+            id=next(self.loan_ids), client_id=client_id, product_id=self.products[product_id].id,
+            currency=currency, loan_type=2 if client_id is None and loan_type == 1 else loan_type,
+            principal=lent, fees=Decimal(fees), transfer_charges=Decimal(transfer_charges),
+            submitted_on=submitted_on or today - timedelta(days=7), expected_on=today,
+            topup=topup, tranches=self._halves(lent, today) if tranches else [],
+        )  # fmt: skip
         self.loans[loan.id] = loan
         return loan.id
 
@@ -216,17 +201,7 @@ def main() -> None:
         generation=options.generation, tenant=options.tenant, hook_delay_s=options.hook_delay
     )
     world.safaricom_url = options.safaricom
-    _serve(Server(world, host=options.host, port=options.port))
-
-
-def _serve(server: Server) -> None:
-    stop = threading.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stop.set())
-    with server:
-        sys.stdout.write(f"ready {server.url}\n")
-        sys.stdout.flush()
-        stop.wait()
+    serve_alone(Server(world, host=options.host, port=options.port))
 
 
 if __name__ == "__main__":

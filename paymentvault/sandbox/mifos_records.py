@@ -84,9 +84,9 @@ class Loan:
     currency: str
     loan_type: int
     principal: Decimal
-    proposed_principal: Decimal
-    approved_principal: Decimal
-    net_disbursal: Decimal
+    proposed_principal: Decimal = field(init=False)
+    approved_principal: Decimal = field(init=False)
+    net_disbursal: Decimal = field(init=False)
     fees: Decimal
     transfer_charges: Decimal
     submitted_on: date
@@ -102,6 +102,10 @@ class Loan:
     external_id: str | None = None
     transactions: list[Transaction] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.proposed_principal = self.approved_principal = self.principal
+        self.net_disbursal = self.principal - self.charges_at_disbursement
 
     @property
     def charges_at_disbursement(self) -> Decimal:

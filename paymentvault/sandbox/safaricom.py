@@ -6,9 +6,6 @@ Faults on demand are listed in safaricom_faults.py. Run it alone with
 
 import argparse
 import random
-import signal
-import sys
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -29,7 +26,7 @@ from paymentvault.sandbox.safaricom_faults import (
 from paymentvault.sandbox.safaricom_gateway import PRODUCTS, App, Gateway
 from paymentvault.sandbox.safaricom_payouts import Payouts
 from paymentvault.sandbox.safaricom_queries import Queries
-from paymentvault.sandbox.server import Answer, Request, Server, World
+from paymentvault.sandbox.server import Answer, Request, Server, World, serve_alone
 
 __all__ = ["FAULTS", "STATUS_FAULTS", "Delivery", "Payment", "Received", "Safaricom", "main"]
 
@@ -213,13 +210,7 @@ def _object(request: Request) -> dict[str, Any] | None:
 def main() -> None:
     options = _options()
     world = Safaricom(seed=options.seed, callback_delay_s=options.callback_delay)
-    stopped = threading.Event()
-    for wanted in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(wanted, lambda *_: stopped.set())
-    with Server(world, host=options.host, port=options.port) as server:
-        sys.stdout.write(f"ready {server.url}\n")
-        sys.stdout.flush()
-        stopped.wait()
+    serve_alone(Server(world, host=options.host, port=options.port))
 
 
 def _options() -> argparse.Namespace:

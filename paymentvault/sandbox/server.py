@@ -1,8 +1,10 @@
 """A small threaded HTTP server that can also misbehave: reset, hang up, answer late or in HTML."""
 
 import json
+import signal
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -66,7 +68,7 @@ class Server:
 
     def __init__(self, world: World, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self.world = world
-        self._http = _Http((host, port), _handler_for(world))
+        self._http = _Http((host, port), world)
         self.host, self.port = host, self._http.server_address[1]
         self.url = f"http://{host}:{self.port}"
 
@@ -92,62 +94,75 @@ class _Http(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
+    def __init__(self, address: tuple[str, int], world: World) -> None:
+        super().__init__(address, _Handler)
+        self.world = world
 
-def _handler_for(world: World) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        # Headers and body leave in two writes; Nagle would hold the second for 40 ms.
-        disable_nagle_algorithm = True
 
-        def _serve(self) -> None:
-            try:
-                answer = world.handle(self._request())
-            except HangUp:
-                self.close_connection = True
-                return
-            except Reset:
-                self._reset()
-                return
-            self._send(answer)
-            if answer.after:
-                answer.after()
+class _Handler(BaseHTTPRequestHandler):
+    server: _Http
+    protocol_version = "HTTP/1.1"
+    # Headers and body leave in two writes; Nagle would hold the second for 40 ms.
+    disable_nagle_algorithm = True
 
-        do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815
-
-        def _request(self) -> Request:
-            parts = urlsplit(self.path)
-            length = int(self.headers.get("Content-Length") or 0)
-            return Request(
-                method=self.command,
-                path=parts.path,
-                query=dict(parse_qsl(parts.query, keep_blank_values=True)),
-                headers={k.lower(): v for k, v in self.headers.items()},
-                body=self.rfile.read(length),
-            )
-
-        def _send(self, answer: Answer) -> None:
-            payload, content_type = answer.encoded()
-            self.send_response(answer.status)
-            self.send_header("Content-Type", answer.headers.get("Content-Type", content_type))
-            self.send_header("Content-Length", str(len(payload)))
-            for name, value in answer.headers.items():
-                if name != "Content-Type":
-                    self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(payload)
-            self.wfile.flush()
-
-        def _reset(self) -> None:
-            # SO_LINGER with zero seconds turns close() into a TCP RST.
-            linger = struct.pack("ii", 1, 0)
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    def _serve(self) -> None:
+        try:
+            answer = self.server.world.handle(self._request())
+        except HangUp:
             self.close_connection = True
-            self.connection.close()
+            return
+        except Reset:
+            self._reset()
+            return
+        self._send(answer)
+        if answer.after:
+            answer.after()
 
-        def log_message(self, *args: object) -> None:
-            """Silent: the worlds keep their own ledgers."""
+    do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815
 
-    return Handler
+    def _request(self) -> Request:
+        parts = urlsplit(self.path)
+        length = int(self.headers.get("Content-Length") or 0)
+        return Request(
+            method=self.command,
+            path=parts.path,
+            query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+            headers={k.lower(): v for k, v in self.headers.items()},
+            body=self.rfile.read(length),
+        )
+
+    def _send(self, answer: Answer) -> None:
+        payload, content_type = answer.encoded()
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.headers.get("Content-Type", content_type))
+        self.send_header("Content-Length", str(len(payload)))
+        for name, value in answer.headers.items():
+            if name != "Content-Type":
+                self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(payload)
+        self.wfile.flush()
+
+    def _reset(self) -> None:
+        # SO_LINGER with zero seconds turns close() into a TCP RST.
+        linger = struct.pack("ii", 1, 0)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.close_connection = True
+        self.connection.close()
+
+    def log_message(self, *args: object) -> None:
+        """Silent: the worlds keep their own ledgers."""
+
+
+def serve_alone(server: Server) -> None:
+    """Say when it is ready, and serve until a signal asks to stop."""
+    stop = threading.Event()
+    for wanted in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(wanted, lambda *_: stop.set())
+    with server:
+        sys.stdout.write(f"ready {server.url}\n")
+        sys.stdout.flush()
+        stop.wait()
 
 
 def later(seconds: float, act: Callable[[], object]) -> None:
