@@ -7,6 +7,8 @@ from django.http import HttpRequest
 
 from partners.forms import MifosConnectionForm, MpesaShortcodeForm, PartnerForm
 from partners.models import MifosConnection, MpesaShortcode, Partner
+from paymentvault import audit
+from paymentvault.addresses import source_address
 
 
 class NeverDeleted(admin.ModelAdmin):
@@ -16,15 +18,31 @@ class NeverDeleted(admin.ModelAdmin):
         return False
 
 
+class AuditedAdmin(NeverDeleted):
+    """Each change has its line in the audit, in the transaction that the admin opens."""
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        changes = form.changes()
+        obj.save(update_fields=form.written() if change else None)
+        audit.record(
+            f"{obj._meta.verbose_name} {'changed' if change else 'added'}",
+            by=request.user.get_username(),
+            subject=obj,
+            partner_code=getattr(obj, "partner", obj).code,
+            source_address=source_address(request),
+            **changes,
+        )
+
+
 @admin.register(Partner)
-class PartnerAdmin(NeverDeleted):
+class PartnerAdmin(AuditedAdmin):
     form = PartnerForm
     list_display = ["name", "code", "is_active", "is_automatic", "min_amount", "max_amount"]
     search_fields = ["name", "code"]
 
 
 @admin.register(MifosConnection)
-class MifosConnectionAdmin(NeverDeleted):
+class MifosConnectionAdmin(AuditedAdmin):
     form = MifosConnectionForm
     fields = ["partner", *MifosConnectionForm.Meta.fields]
     list_display = ["partner", "host_url", "configured_at", "is_on", "polled_at", "failing_since"]
@@ -35,11 +53,11 @@ class MifosConnectionAdmin(NeverDeleted):
 
 
 @admin.register(MpesaShortcode)
-class MpesaShortcodeAdmin(NeverDeleted):
+class MpesaShortcodeAdmin(AuditedAdmin):
     form = MpesaShortcodeForm
     fields = ["partner", *MpesaShortcodeForm.Meta.fields]
     list_display = ["shortcode", "environment", "partner", "is_active", "is_default", "pause",
-                    "utility_balance", "balance_at"]  # fmt: skip
+                    "utility_balance", "balance_at", "password_ends_on"]  # fmt: skip
     list_select_related = ["partner"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:

@@ -1,22 +1,76 @@
 """How staff set partners up. Secrets are write-only: never shown, and kept when left empty."""
 
+import base64
+import binascii
 from typing import Any
+from urllib.parse import urlsplit
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.validators import validate_domain_name
+from django.db import models
+from django.http.request import validate_host
 from django.utils import timezone
 
+from partners import pem
 from partners.models import MifosConnection, MpesaShortcode, Partner
 
+BY_OAUTH = {
+    "oauth_client_id": "OAuth2 needs the client's id.",
+    "oauth_client_secret": "OAuth2 needs the client's secret.",
+}
+BY_PASSWORD = {
+    "username": "Give a user name, or OAuth2.",
+    "password": "Give a password, or OAuth2.",
+}
 
-class WriteOnlySecrets(forms.ModelForm):
+
+class PemField(forms.CharField):
+    """Text whose line ends don't count: browsers send their own."""
+
+    def to_python(self, value: Any) -> str:
+        return str(super().to_python(value)).replace("\r\n", "\n")
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return self.to_python(initial or "") != self.to_python(data or "")
+
+
+class Audited(forms.ModelForm):
+    """Can tell what it changed."""
+
+    def changes(self) -> dict[str, Any]:
+        """Each changed field with its old and new value; long and secret ones as "changed"."""
+        return {name: self._change(name) for name in self.changed_data}
+
+    def written(self) -> list[str]:
+        """What to write of a row that exists; workers write its other columns meanwhile."""
+        return [*self._meta.fields, "updated_at"]  # type: ignore[misc]
+
+    def save(self, commit: bool = True) -> Any:
+        row = super().save(commit and self.instance._state.adding)
+        if commit and not self.instance._state.adding:
+            row.save(update_fields=self.written())
+        return row
+
+    def _change(self, name: str) -> Any:
+        if isinstance(self._meta.model._meta.get_field(name), models.TextField):
+            return "changed"
+        old, new = self.initial.get(name), self.cleaned_data.get(name)
+        return {"from": _plain(old), "to": _plain(new)}
+
+
+class WriteOnlySecrets(Audited):
     """An empty secret keeps the saved one; changing what `proof` covers makes it void."""
 
     secrets: tuple[str, ...] = ()
     covered_by_proof: tuple[str, ...] = ()
+    proof: tuple[str, ...] = ()
+    """The columns that say that it works."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.cleared: set[str] = set()
         for name in self.secrets:
             is_saved = bool(self.instance.pk and getattr(self.instance, name))
             field = self.fields[name]
@@ -29,7 +83,7 @@ class WriteOnlySecrets(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         for name in self.secrets:
-            if not cleaned.get(name) and self.instance.pk:
+            if self.instance.pk and not cleaned.get(name) and name not in self.errors:
                 cleaned[name] = (
                     type(self.instance)
                     .objects.values_list(name, flat=True)
@@ -39,12 +93,33 @@ class WriteOnlySecrets(forms.ModelForm):
 
     def voids_proof(self) -> bool:
         """Whether something changed that the last proof was about."""
-        changed = {name for name in self.changed_data if self.data.get(self.add_prefix(name))}
-        changed |= set(self.changed_data) - set(self.secrets)
-        return bool(changed & set(self.covered_by_proof))
+        return bool({*self.changed_data, *self.cleared} & {*self.covered_by_proof})
+
+    def void_proof(self) -> None:
+        raise NotImplementedError
+
+    def written(self) -> list[str]:
+        return [*super().written(), *(self.proof if self.voids_proof() else ())]
+
+    def save(self, commit: bool = True) -> Any:
+        if self.voids_proof():
+            self.void_proof()
+        return super().save(commit)
+
+    def changes(self) -> dict[str, Any]:
+        told = super().changes() | dict.fromkeys(sorted(self.cleared), "cleared")
+        return told | ({"proof": "void"} if self.instance.pk and self.voids_proof() else {})
+
+    def _change(self, name: str) -> Any:
+        return "changed" if name in self.secrets else super()._change(name)
+
+    def _show_fingerprints(self, name: str) -> None:
+        if saved := self.initial.get(name):
+            field = self.fields[name]
+            field.help_text = f"{field.help_text} Saved: SHA-256 {pem.fingerprints(saved)}".strip()
 
 
-class PartnerForm(forms.ModelForm):
+class PartnerForm(Audited):
     class Meta:
         model = Partner
         fields = ["name", "code", "is_active", "contact", "is_automatic", "min_amount",
@@ -57,6 +132,7 @@ class MifosConnectionForm(WriteOnlySecrets):
         "host_url", "api_path", "tenant_id", "username", "password", "oauth_token_url",
         "oauth_client_id", "oauth_client_secret", "ca_bundle", "payment_type_id",
     )  # fmt: skip
+    proof = ("configured_at", "is_on")
 
     class Meta:
         model = MifosConnection
@@ -65,32 +141,57 @@ class MifosConnectionForm(WriteOnlySecrets):
             "oauth_client_id", "oauth_client_secret", "ca_bundle", "payment_type_id", "time_zone",
             "hook_host",
         ]  # fmt: skip
+        field_classes = {"ca_bundle": PemField}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._show_fingerprints("ca_bundle")
+
+    def clean_host_url(self) -> str:
+        return web_address(self.cleaned_data["host_url"])
+
+    def clean_oauth_token_url(self) -> str:
+        return web_address(self.cleaned_data["oauth_token_url"])
+
+    def clean_ca_bundle(self) -> str:
+        bundle: str = self.cleaned_data["ca_bundle"]
+        if bundle:
+            pem.certificates(bundle)
+        return bundle
 
     def clean_hook_host(self) -> str | None:
-        host = self.cleaned_data["hook_host"]
-        return host.lower() if host else None
+        host = (self.cleaned_data["hook_host"] or "").lower()
+        if not host:
+            return None
+        validate_domain_name(host)
+        if host == urlsplit(settings.PUBLIC_URL).hostname:
+            raise ValidationError("This is the portal's own host name. The hook needs another.")
+        if not validate_host(host, settings.ALLOWED_HOSTS):
+            raise ValidationError("Let ALLOWED_HOSTS in this server's settings name it first.")
+        return host
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
-        by_oauth = cleaned.get("oauth_token_url")
-        if by_oauth and not (cleaned.get("oauth_client_id") and cleaned.get("oauth_client_secret")):
-            self.add_error("oauth_client_id", "OAuth2 needs the client's id and secret.")
-        if not by_oauth and not (cleaned.get("username") and cleaned.get("password")):
-            self.add_error("username", "Give a user name and a password, or OAuth2.")
+        if "oauth_token_url" in self.errors:
+            return cleaned
+        needed = BY_OAUTH if cleaned.get("oauth_token_url") else BY_PASSWORD
+        for name, words in needed.items():
+            if not cleaned.get(name) and name not in self.errors:
+                self.add_error(name, words)
         return cleaned
 
-    def save(self, commit: bool = True) -> MifosConnection:
-        if self.voids_proof():
-            # What was tested is not what is saved now.
-            self.instance.configured_at = None
-            self.instance.is_on = False
-        connection: MifosConnection = super().save(commit)
-        return connection
+    def void_proof(self) -> None:
+        # What was tested is not what is saved now.
+        self.instance.configured_at = None
+        self.instance.is_on = False
 
 
 class MpesaShortcodeForm(WriteOnlySecrets):
     secrets = ("consumer_key", "consumer_secret", "initiator_password", "security_credential")
-    covered_by_proof = (*secrets, "initiator_name", "certificate", "environment", "shortcode")
+    covered_by_proof = (
+        *secrets, "initiator_name", "certificate", "environment", "shortcode", "base_url_override",
+    )  # fmt: skip
+    proof = ("credential_proved_at", "credential_set_at")
 
     class Meta:
         model = MpesaShortcode
@@ -99,20 +200,77 @@ class MpesaShortcodeForm(WriteOnlySecrets):
             "initiator_name", "initiator_password", "security_credential", "certificate",
             "is_active", "is_default",
         ]  # fmt: skip
+        field_classes = {"certificate": PemField}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._show_fingerprints("certificate")
+
+    def clean_base_url_override(self) -> str:
+        return web_address(self.cleaned_data["base_url_override"])
+
+    def clean_certificate(self) -> str:
+        certificate: str = self.cleaned_data["certificate"]
+        if certificate:
+            pem.rsa_certificate(certificate)
+        return certificate
+
+    def clean_security_credential(self) -> str:
+        """Portals and mails break its lines."""
+        credential = "".join(self.cleaned_data["security_credential"].split())
+        try:
+            base64.b64decode(credential, validate=True)
+        except binascii.Error as error:
+            raise ValidationError(
+                "This is not base64. Give the credential as the Daraja portal shows it, whole."
+            ) from error
+        return credential
 
     def clean(self) -> dict[str, Any]:
+        is_ready_made, has_password = (
+            bool(self.cleaned_data.get(name)) for name in ("security_credential",
+                                                           "initiator_password")
+        )  # fmt: skip
         cleaned = super().clean()
-        has_password = cleaned.get("initiator_password") and cleaned.get("certificate")
-        if not has_password and not cleaned.get("security_credential"):
-            raise ValidationError(
-                "Give the initiator's password with Safaricom's certificate, or a ready-made "
-                "security credential."
-            )
+        if is_ready_made and has_password:
+            self.add_error("security_credential", "Give this or the password, not both.")
+        elif is_ready_made != has_password:
+            # The one given now is the one to use, so the one saved before goes.
+            self._clear(cleaned, "initiator_password" if is_ready_made else "security_credential")
+        self._needs_a_credential(cleaned)
+        if cleaned.get("base_url_override") and cleaned.get("environment") == "production":
+            self.add_error("base_url_override", "Production has Safaricom's own address.")
         return cleaned
 
-    def save(self, commit: bool = True) -> MpesaShortcode:
-        if self.voids_proof():
-            self.instance.credential_proved_at = None
-            self.instance.credential_set_at = timezone.now()
-        shortcode: MpesaShortcode = super().save(commit)
-        return shortcode
+    def _clear(self, cleaned: dict[str, Any], name: str) -> None:
+        if cleaned.get(name):
+            cleaned[name] = ""
+            self.cleared.add(name)
+
+    def _needs_a_credential(self, cleaned: dict[str, Any]) -> None:
+        if cleaned.get("security_credential") or "security_credential" in self.errors:
+            return
+        if not cleaned.get("initiator_password"):
+            self.add_error("initiator_password", "Give it, or a ready-made security credential.")
+        elif not cleaned.get("certificate") and "certificate" not in self.errors:
+            self.add_error("certificate", "The password is encrypted for it: give it too.")
+
+    def void_proof(self) -> None:
+        self.instance.credential_proved_at = None
+        self.instance.credential_set_at = timezone.now()
+
+
+def web_address(url: str) -> str:
+    """An address that we may send credentials to, or a ValidationError."""
+    if not url:
+        return url
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and settings.OUTBOUND_ALLOW_HTTP):
+        raise ValidationError("It must begin with https://.")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValidationError("Give only the address: no user name, ? or # in it.")
+    return url
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int) else str(value)

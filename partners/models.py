@@ -1,7 +1,7 @@
 """The institutions we pay for, and how to reach their Mifos X and their M-Pesa."""
 
 import uuid
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -27,7 +27,7 @@ class Partner(models.Model):
     code = models.CharField(
         max_length=20,
         unique=True,
-        validators=[RegexValidator(r"^[a-z0-9-]{2,20}$", "Use a-z, 0-9 and -, at least two.")],
+        validators=[RegexValidator(r"^[a-z0-9-]{2,20}\Z", "Use a-z, 0-9 and -, at least two.")],
     )
     is_active = models.BooleanField(default=True)
     contact = models.CharField(max_length=200, blank=True)
@@ -174,7 +174,7 @@ class MpesaShortcode(models.Model):
     PASSWORD_LIFE = timedelta(days=90)
 
     partner = models.ForeignKey(Partner, models.PROTECT, related_name="shortcodes")
-    shortcode = models.CharField(max_length=10, validators=[RegexValidator(r"^\d{5,7}$")])
+    shortcode = models.CharField(max_length=10, validators=[RegexValidator(r"^[0-9]{5,7}\Z")])
     environment = models.CharField(
         max_length=10, choices=Environment.choices, default=Environment.SANDBOX
     )
@@ -239,6 +239,11 @@ class MpesaShortcode(models.Model):
     @property
     def is_paused(self) -> bool:
         return bool(self.pause)
+
+    @property
+    def password_ends_on(self) -> date:
+        """Safaricom lets an initiator's password expire, and then refuses every payout."""
+        return timezone.localdate(self.credential_set_at + self.PASSWORD_LIFE)
 
 
 class AccessToken(models.Model):

@@ -28,5 +28,10 @@ def generate(connection: MifosConnection) -> str:
     connection.webhook_token_hash = hashed(connection.webhook_token)
     if len(connection.webhook_url) > LONGEST_URL:
         raise ValueError(f"{len(connection.webhook_url)} characters are too many for Mifos X.")
-    connection.save()
+    # Only these: the poller and the sweepers write the others meanwhile.
+    connection.save(
+        update_fields=[
+            "webhook_token", "webhook_token_hash", "previous_token_hash", "previous_token_until",
+        ]
+    )  # fmt: skip
     return connection.webhook_url

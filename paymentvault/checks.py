@@ -31,7 +31,7 @@ def keys_are_set(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 def _secret_key() -> str:
     try:
-        return settings.SECRET_KEY
+        return str(settings.SECRET_KEY)
     except ImproperlyConfigured:  # Django's own way to say that it is empty
         return ""
 
@@ -105,5 +105,6 @@ def refuse_unsafe_settings() -> None:
         *public_url_is_usable(None),
         *callback_networks_can_be_read(None),
     ]
-    if errors := [f"{problem.msg} {problem.hint or ''}" for problem in found if problem.is_serious()]:
+    errors = [f"{problem.msg} {problem.hint or ''}" for problem in found if problem.is_serious()]
+    if errors:
         raise ImproperlyConfigured(" ".join(errors))

@@ -7,7 +7,6 @@ from typing import Any
 import structlog
 from celery import Task
 from django.db import transaction
-from kombu import pools
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
@@ -31,9 +30,10 @@ def _publish(task: "Task[Any, Any]", args: tuple[Any, ...]) -> None:
     if time.monotonic() < _quiet_until:
         return
     try:
-        connection = task.app.connection_for_write(transport_options=IMPATIENT)
-        with pools.producers[connection].acquire(block=True) as producer:
-            task.apply_async(args=args, producer=producer, retry=False)
+        # A connection of its own, for a millisecond: one from a pool may have died meanwhile, and
+        # a pool that is used up would keep the caller waiting.
+        with task.app.connection_for_write(transport_options=IMPATIENT) as connection:
+            task.apply_async(args=args, connection=connection, retry=False)  # type: ignore[call-arg]
     except (KombuError, RedisError, OSError) as error:
         _quiet_until = time.monotonic() + QUIET_AFTER_FAILURE_S
         log.warning("doorbell_unheard", task=task.name, error=type(error).__name__)

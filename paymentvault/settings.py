@@ -109,6 +109,9 @@ TIME_ZONE = "Africa/Nairobi"
 USE_I18N = False
 USE_TZ = True
 
+# What Django 6 does anyway: an address typed without a scheme gets https.
+FORMS_URLFIELD_ASSUME_HTTPS = True
+
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 
@@ -193,7 +196,7 @@ MPESA_DAILY_PER_RECIPIENT = Decimal(env.str("MPESA_DAILY_PER_RECIPIENT", "500000
 MPESA_CALLBACK_NETWORKS = env.list("MPESA_CALLBACK_NETWORKS", default=[])
 
 # After this a request without an answer counts as in doubt; longer than its time-outs together.
-SENDING_TOO_LONG_S = env.int("SENDING_TOO_LONG_S", 120)
+SENDING_TOO_LONG_S = env.int("SENDING_TOO_LONG_S", 240)
 
 # Addresses that staff type (Mifos X hosts) may be private ones.
 OUTBOUND_ALLOW_PRIVATE = env.bool("OUTBOUND_ALLOW_PRIVATE", DEBUG)

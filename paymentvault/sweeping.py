@@ -14,7 +14,7 @@ from django.utils import timezone
 from paymentvault.models import Heartbeat
 
 # Longer than any single act: two HTTP calls at their limits and the writes around them.
-LEASE = timedelta(seconds=120)
+LEASE = timedelta(seconds=240)
 
 
 def is_free() -> Q:

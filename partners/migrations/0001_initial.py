@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('name', models.CharField(max_length=100)),
-                ('code', models.CharField(max_length=20, unique=True, validators=[django.core.validators.RegexValidator('^[a-z0-9-]{2,20}$', 'Use a-z, 0-9 and -, at least two.')])),
+                ('code', models.CharField(max_length=20, unique=True, validators=[django.core.validators.RegexValidator('^[a-z0-9-]{2,20}\\Z', 'Use a-z, 0-9 and -, at least two.')])),
                 ('is_active', models.BooleanField(default=True)),
                 ('contact', models.CharField(blank=True, max_length=200)),
                 ('is_automatic', models.BooleanField(default=False, help_text='Off: every loan waits for a person to approve its payout.', verbose_name='automatic disbursement')),
@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
             name='MpesaShortcode',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('shortcode', models.CharField(max_length=10, validators=[django.core.validators.RegexValidator('^\\d{5,7}$')])),
+                ('shortcode', models.CharField(max_length=10, validators=[django.core.validators.RegexValidator('^[0-9]{5,7}\\Z')])),
                 ('environment', models.CharField(choices=[('sandbox', 'Sandbox'), ('production', 'Production')], default='sandbox', max_length=10)),
                 ('base_url_override', models.URLField(blank=True, help_text='Only for tests.')),
                 ('consumer_key', fernet_fields.fields.EncryptedCharField(max_length=200)),

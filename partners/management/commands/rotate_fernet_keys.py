@@ -1,31 +1,46 @@
-"""Encrypt every secret anew with the first of FERNET_KEYS. Safe to run twice."""
+"""Encrypt every secret anew with the first of FERNET_KEYS. Safe to run twice, and while serving.
+
+To rotate: put the new key first and keep the old ones behind it, restart everything, run this,
+then take the old ones away.
+"""
 
 from typing import Any
 
 from django.apps import apps
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import models, transaction
-from fernet_fields import EncryptedField
+from fernet_fields import DecryptionError, EncryptedField
 
 
 class Command(BaseCommand):
     help = __doc__
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for model in apps.get_models():
-            names = [f.name for f in model._meta.fields if isinstance(f, EncryptedField)]
-            if names:
-                count = sum(1 for pk in _keys(model) if _encrypt_anew(model, pk, names))
-                self.stdout.write(f"{model._meta.label}: {count} rows, {', '.join(names)}")
+        unreadable = [row for model in apps.get_models() for row in self._rotate(model)]
+        if unreadable:
+            raise CommandError(
+                f"None of FERNET_KEYS reads {', '.join(unreadable)}. They are as they were; give "
+                "the key that they were written with and run this again."
+            )
 
-
-def _keys(model: type[models.Model]) -> "models.QuerySet[Any, Any]":
-    return model._default_manager.order_by("pk").values_list("pk", flat=True)
+    def _rotate(self, model: type[models.Model]) -> list[str]:
+        """Encrypt one model's rows anew and return those that no key reads."""
+        names = [f.name for f in model._meta.local_fields if isinstance(f, EncryptedField)]
+        if not names:
+            return []
+        count, unreadable = 0, []
+        for pk in model._default_manager.order_by("pk").values_list("pk", flat=True):
+            try:
+                count += _encrypt_anew(model, pk, names)
+            except DecryptionError:
+                unreadable.append(f"{model._meta.label} {pk}")
+        self.stdout.write(f"{model._meta.label}: {count} rows, {', '.join(names)}")
+        return unreadable
 
 
 @transaction.atomic
-def _encrypt_anew(model: type[models.Model], pk: Any, names: list[str]) -> bool:
+def _encrypt_anew(model: type[models.Model], pk: Any, names: list[str]) -> int:
     """Read with any key, write with the first, while nobody else changes the row."""
     row = model._default_manager.select_for_update(no_key=True).only("pk", *names).get(pk=pk)
-    model._default_manager.filter(pk=pk).update(**{name: getattr(row, name) for name in names})
-    return True
+    secrets = {name: getattr(row, name) for name in names}
+    return model._default_manager.filter(pk=pk).update(**secrets)

@@ -1,0 +1,60 @@
+"""The audit only grows, also for whoever has psql."""
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from paymentvault import audit
+from paymentvault.models import AuditEvent
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def line():
+    return audit.record("approved", by="amina", subject="DSB-1", partner_code="pamoja", amount=10)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE paymentvault_auditevent SET actor = 'nobody'",
+        "UPDATE paymentvault_auditevent SET detail = '{}'",
+        "DELETE FROM paymentvault_auditevent",
+    ],
+)
+def test_postgresql_refuses_to_change_or_delete_a_line(line, statement):
+    with (
+        pytest.raises(DatabaseError, match="Cannot (update|delete)"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement)
+
+    assert AuditEvent.objects.get().actor == "amina"
+
+
+def test_so_do_the_models(line):
+    with pytest.raises(DatabaseError), transaction.atomic():
+        line.save()
+    with pytest.raises(DatabaseError), transaction.atomic():
+        line.delete()
+
+
+def test_a_line_tells_who_did_what_to_what(line):
+    line.refresh_from_db()
+
+    assert (line.actor, line.act, line.subject) == ("amina", "approved", "DSB-1")
+    assert line.detail == {"amount": 10}
+    assert str(line).endswith("amina approved DSB-1")
+
+
+def test_a_line_goes_with_the_transaction_of_what_it_tells():
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        audit.record("approved", by="amina")
+        raise ZeroDivisionError
+
+    assert not AuditEvent.objects.exists()
+
+
+def test_a_long_subject_is_cut():
+    assert len(audit.record("refused", by="stranger", subject="x" * 500).subject) == 100
