@@ -6,6 +6,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 SUBMITTED, APPROVED, ACTIVE = 100, 200, 300
+# Active, in transfer, closed in one of three ways, overpaid: its money is out.
+DISBURSED = {ACTIVE, 303, 304, 600, 601, 602, 700}
+LARGEST_ID = 2**63 - 1
 DISBURSEMENT_CHARGE = "chargeTimeType.disbursement"
 ACCOUNT_TRANSFER = "chargepaymentmode.accounttransfer"
 
@@ -53,8 +56,8 @@ class Loan:
         return self.status_id == APPROVED
 
     @property
-    def is_active(self) -> bool:
-        return self.status_id == ACTIVE
+    def is_disbursed(self) -> bool:
+        return self.status_id in DISBURSED
 
     @property
     def disbursements(self) -> list[LoanTransaction]:
@@ -155,9 +158,9 @@ def day(value: Any) -> date | None:
 
 
 def number(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise Unreadable(f"{str(value)[:40]!r} is not an id.")
-    return value
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_ID:
+        return value
+    raise Unreadable(f"{str(value)[:40]!r} is not an id.")
 
 
 def optional_number(value: Any) -> int | None:
@@ -168,7 +171,7 @@ def loan(body: Any) -> Loan:
     """Raises Unreadable if what a payout stands on is missing."""
     if not isinstance(body, dict) or not isinstance(status := body.get("status"), dict):
         raise Unreadable("There is no loan in Mifos X's answer.")
-    timeline = _object(body.get("timeline"))
+    timeline = as_object(body.get("timeline"))
     principal = money(body.get("principal", 0))
     return Loan(
         id=number(body.get("id")),
@@ -180,29 +183,29 @@ def loan(body: Any) -> Loan:
         product_id=optional_number(body.get("loanProductId")),
         product_name=str(body.get("loanProductName") or ""),
         office_id=optional_number(body.get("clientOfficeId")),
-        currency=str(_object(body.get("currency")).get("code") or ""),
+        currency=str(as_object(body.get("currency")).get("code") or ""),
         principal=principal,
         approved_principal=money(body.get("approvedPrincipal", principal)),
         fees_at_disbursement=_fees(body),
         net_disbursal=optional_money(body.get("netDisbursalAmount")),
         approved_on=day(timeline.get("approvedOnDate")),
-        is_individual=_object(body.get("loanType")).get("id", 1) == 1 and "clientId" in body,
+        is_individual=as_object(body.get("loanType")).get("id", 1) == 1 and "clientId" in body,
         is_top_up=bool(body.get("isTopup")),
         has_tranches=bool(body.get("multiDisburseLoan") or body.get("disbursementDetails")),
         has_transfer_charges=any(_is_transfer(charge) for charge in _due_charges(body)),
-        transactions=tuple(loan_transaction(t) for t in _list(body.get("transactions"))),
+        transactions=tuple(loan_transaction(t) for t in as_list(body.get("transactions"))),
     )
 
 
 def loan_transaction(body: dict[str, Any]) -> LoanTransaction:
     return LoanTransaction(
         id=number(body.get("id")),
-        is_disbursement=bool(_object(body.get("type")).get("disbursement")),
-        is_reversed=bool(body.get("manuallyReversed")),
+        is_disbursement=bool(as_object(body.get("type")).get("disbursement")),
+        is_reversed=bool(body.get("manuallyReversed") or body.get("reversedOnDate")),
         amount=money(body.get("amount", 0)),
         on=day(body.get("date")),
         external_id=str(body.get("externalId") or ""),
-        receipt=str(_object(body.get("paymentDetailData")).get("receiptNumber") or ""),
+        receipt=str(as_object(body.get("paymentDetailData")).get("receiptNumber") or ""),
     )
 
 
@@ -211,7 +214,7 @@ def client(body: dict[str, Any]) -> Client:
         id=number(body.get("id")),
         name=str(body.get("displayName") or ""),
         mobile=str(body.get("mobileNo") or ""),
-        is_active=_object(body.get("status")).get("id") == ACTIVE,
+        is_active=as_object(body.get("status")).get("id") == ACTIVE,
         office_id=optional_number(body.get("officeId")),
     )
 
@@ -220,7 +223,7 @@ def loan_product(body: dict[str, Any]) -> LoanProduct:
     return LoanProduct(
         id=number(body.get("id")),
         name=str(body.get("name") or ""),
-        currency=str(_object(body.get("currency")).get("code") or ""),
+        currency=str(as_object(body.get("currency")).get("code") or ""),
         min_principal=optional_money(body.get("minPrincipal")),
         max_principal=optional_money(body.get("maxPrincipal")),
     )
@@ -244,17 +247,17 @@ def hook(body: dict[str, Any]) -> Hook:
         is_active=body.get("isActive") is True,
         events=tuple(
             (str(event.get("entityName")), str(event.get("actionName")))
-            for event in _list(body.get("events"))
+            for event in as_list(body.get("events"))
         ),
         config={
             str(item.get("fieldName")): str(item.get("fieldValue"))
-            for item in _list(body.get("config"))
+            for item in as_list(body.get("config"))
         },
     )
 
 
 def command_result(body: dict[str, Any]) -> CommandResult:
-    status = _object(_object(body.get("changes")).get("status"))
+    status = as_object(as_object(body.get("changes")).get("status"))
     return CommandResult(
         resource_id=optional_number(body.get("resourceId")),
         transaction_id=optional_number(body.get("subResourceId")),
@@ -265,27 +268,26 @@ def command_result(body: dict[str, Any]) -> CommandResult:
 
 def _fees(body: dict[str, Any]) -> Decimal:
     """Fees due at disbursement: as the server sums them, else from the charges themselves."""
-    if "feeChargesAtDisbursementCharged" in body:
-        return money(body["feeChargesAtDisbursementCharged"])
-    return sum((money(charge.get("amount", 0)) for charge in _due_charges(body)), Decimal(0))
+    told = money(body.get("feeChargesAtDisbursementCharged", 0))
+    return told or sum((money(c.get("amount", 0)) for c in _due_charges(body)), Decimal(0))
 
 
 def _due_charges(body: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         charge
-        for charge in _list(body.get("charges"))
-        if _object(charge.get("chargeTimeType")).get("code") == DISBURSEMENT_CHARGE
+        for charge in as_list(body.get("charges"))
+        if as_object(charge.get("chargeTimeType")).get("code") == DISBURSEMENT_CHARGE
     ]
 
 
 def _is_transfer(charge: dict[str, Any]) -> bool:
-    mode = _object(charge.get("chargePaymentMode")).get("code")
+    mode = as_object(charge.get("chargePaymentMode")).get("code")
     return str(mode).lower().replace(".", "").replace("_", "") == ACCOUNT_TRANSFER.replace(".", "")
 
 
-def _object(value: Any) -> dict[str, Any]:
+def as_object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _list(value: Any) -> list[dict[str, Any]]:
+def as_list(value: Any) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

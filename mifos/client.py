@@ -4,6 +4,7 @@ Old servers ignore what they don't know, so what was asked for is always checked
 403 means a business rule as often as a permission: errors are told apart by Mifos's own code.
 """
 
+import base64
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -62,16 +63,29 @@ class MifosClient:
         )
 
     def _authenticate_basic(self) -> dict[str, Any]:
-        """JSON from 1.4 on; up to 1.3 the same as query parameters, which proxies log: last."""
+        """JSON from 1.4 on; up to 1.3 query parameters, which proxies log.
+
+        An old server refuses the JSON as it refuses a wrong password, so the password is first
+        proved on another call: a wrong one, perhaps another system's, never stands in an address.
+        """
         login = {"username": self.username, "password": self.password}
         try:
             return self._object("POST", "/authentication", json=login)
         except Refused as error:
-            if error.status not in (400, 415) or error.code == BAD_TENANT:
+            if error.status not in (400, 401, 415) or error.code == BAD_TENANT:
                 raise
-        except OutcomeUnknown:
-            pass
+        except OutcomeUnknown as error:
+            if error.status is None:
+                raise
+        self._prove_credentials()
         return self._object("POST", "/authentication", params=login)
+
+    def _prove_credentials(self) -> None:
+        try:
+            self.get_offices()
+        except Refused as error:
+            if error.status != 403:
+                raise
 
     # -- reading
 
@@ -87,18 +101,27 @@ class MifosClient:
         """Every loan that is approved and not disbursed, each once.
 
         Servers up to 1.8 know only sqlSearch, later ones only status, and each ignores the other
-        silently and then returns all loans: so both are sent and each loan is looked at.
+        silently and then returns all loans: so both are sent and each loan is looked at. One that
+        can't be read is told at the end, so that it doesn't keep the others back.
         """
         seen: set[int] = set()
+        unreadable: list[str] = []
         for offset in range(0, 10_000_000, PAGE):
             page = self._loans_page(offset)
             for body in page:
-                loan = self._read(answers.loan, body)
+                try:
+                    loan = answers.loan(body)
+                except Unreadable as error:
+                    unreadable.append(str(error))
+                    continue
                 if loan.is_approved and loan.id not in seen:
                     seen.add(loan.id)
                     yield loan
             if len(page) < PAGE:
-                return
+                break
+        if unreadable:
+            words = f"{len(unreadable)} loans in its list can't be read: {unreadable[0]}"
+            raise Refused(words, code=UNREADABLE)
 
     def _loans_page(self, offset: int) -> list[Any]:
         params = {
@@ -138,7 +161,7 @@ class MifosClient:
             body = self._get("/permissions", params={"makerCheckerable": "true"})
         except Refused:
             return None
-        found = [p for p in body if isinstance(p, dict) and p.get("code") == permission]
+        found = [p for p in answers.as_list(body) if p.get("code") == permission]
         return any(p.get("selected") is True for p in found)
 
     def get_version(self) -> str:
@@ -148,8 +171,11 @@ class MifosClient:
             answer = self.transport.send("GET", f"{root}/actuator/info")
         except (NotSent, OutcomeUnknown):
             return ""
-        build = answer.object.get("build") or answer.object.get("git", {}).get("build") or {}
-        return str(build.get("version") or "") if isinstance(build, dict) else ""
+        told = answer.object
+        for build in (told.get("build"), answers.as_object(told.get("git")).get("build")):
+            if version := answers.as_object(build).get("version"):
+                return str(version)[:40]
+        return ""
 
     # -- commands
 
@@ -196,7 +222,7 @@ class MifosClient:
         ours = [
             t for t in loan.disbursements if receipt == t.receipt or external_id == t.external_id
         ]
-        if not loan.is_active or not ours:
+        if not loan.is_disbursed or not ours:
             return False
         if not any(t.receipt == receipt for t in ours):
             self.add_note(loan_id, f"Paid by M-Pesa, receipt {receipt}.")
@@ -212,7 +238,7 @@ class MifosClient:
             "POST", f"/loans/{int(loan_id)}", params={"command": command}, json=body,
             headers={"Idempotency-Key": key} if key else None,
         )  # fmt: skip
-        return self._read(answers.command_result, answer)
+        return self._result(answers.command_result, answer)
 
     # -- hooks
 
@@ -222,7 +248,7 @@ class MifosClient:
     def create_hook(self, *, url: str, events: list[tuple[str, str]], display_name: str) -> int:
         """Register a webhook; the server first calls its address with GET."""
         body = self._object("POST", "/hooks", json=_hook_body(url, events, display_name))
-        return self._read(answers.number, body.get("resourceId"))
+        return self._result(answers.number, body.get("resourceId"))
 
     def update_hook(
         self, hook_id: int, *, url: str, events: list[tuple[str, str]], display_name: str
@@ -237,7 +263,7 @@ class MifosClient:
     def _get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         answer = self._send("GET", path, params=params)
         if answer.json is None:
-            raise Refused("Mifos X's answer is not JSON.", code=UNREADABLE, status=answer.status)
+            raise OutcomeUnknown("Mifos X's answer is not JSON.", status=answer.status)
         return answer.json
 
     def _list(self, read: Callable[[dict[str, Any]], T], path: str) -> list[T]:
@@ -258,6 +284,13 @@ class MifosClient:
         except Unreadable as error:
             raise Refused(str(error), code=UNREADABLE) from error
 
+    def _result(self, read: Callable[[Any], T], body: Any) -> T:
+        """What a command answered: it was carried out, or not, whatever we make of the answer."""
+        try:
+            return read(body)
+        except Unreadable as error:
+            raise OutcomeUnknown(str(error), code=UNREADABLE) from error
+
     def _send(self, method: str, path: str, **kwargs: Any) -> Answer:
         token = self.tokens.get() if self.tokens else ""
         answer = self._send_as(token, method, path, **kwargs)
@@ -272,14 +305,14 @@ class MifosClient:
     def _send_as(self, token: str, method: str, path: str, **kwargs: Any) -> Answer:
         headers = {"Fineract-Platform-TenantId": self.tenant, "Accept": "application/json"}
         headers |= kwargs.pop("headers", None) or {}
-        auth = None
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
-        else:
-            auth = (self.username, self.password)
-        return self.transport.send(
-            method, self.base_url + path, headers=headers, auth=auth, **kwargs
-        )
+        headers["Authorization"] = f"Bearer {token}" if token else self._basic
+        return self.transport.send(method, self.base_url + path, headers=headers, **kwargs)
+
+    @property
+    def _basic(self) -> str:
+        # As UTF-8, which Mifos X reads; requests would write Latin-1, or fail.
+        login = f"{self.username}:{self.password}".encode()
+        return f"Basic {base64.b64encode(login).decode()}"
 
 
 def fetch_oauth_token(

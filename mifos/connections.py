@@ -9,8 +9,9 @@ from django.utils import timezone
 
 from mifos import port, tasks
 from mifos.answers import Hook, Identity
-from mifos.client import BAD_TENANT, NOT_AUTHENTICATED, MifosClient
+from mifos.client import BAD_TENANT, UNREADABLE, MifosClient
 from partners.models import MifosConnection
+from partners.webhook_tokens import LONGEST_URL
 from paymentvault import audit, doorbell
 from paymentvault.http import NotSent, OutcomeUnknown, Refused, RemoteError
 
@@ -78,8 +79,8 @@ class ConnectionTest:
         except OutcomeUnknown as error:
             raise Failed(f"The server answers, but not like Mifos X: {error}") from error
         except Refused as error:
-            if error.status == 404:
-                raise Failed("Nothing is at the API path. Check it.") from error
+            if error.status == 404 or error.code == UNREADABLE:
+                raise Failed("No Mifos X is at the API path. Check it.") from error
         return f"{self.connection.base_url} answers."
 
     def _credentials(self) -> str:
@@ -90,7 +91,8 @@ class ConnectionTest:
         try:
             self.mifos.get_offices()
         except Refused as error:
-            if error.code in (BAD_TENANT, NOT_AUTHENTICATED) or error.status == 401:
+            # 403 is a missing permission: then the credentials are good.
+            if error.status != 403:
                 raise Failed(_about_credentials(error)) from error
         return f"{self.identity.username or 'The client'} may sign in to {self.mifos.tenant!r}."
 
@@ -141,8 +143,8 @@ class ConnectionTest:
         ours = [hook for hook in hooks if hook.url == url]
         if not ours:
             raise Doubtful("No hook points here; loans are found by polling, minutes later.")
-        if not ours[0].is_active or ("LOAN", "APPROVE") not in ours[0].events:
-            raise Doubtful("The hook is not active, or not for approvals. Register it again.")
+        if not ours[0].is_active or not set(EVENTS) <= set(ours[0].events):
+            raise Doubtful("The hook is not active, or lacks events. Register it again.")
         return f"Hook {ours[0].id} is active and points here."
 
 
@@ -151,12 +153,15 @@ def test(connection: MifosConnection, *, by: str) -> list[Step]:
     steps = ConnectionTest(connection).run()
     connection.last_test = [asdict(step) for step in steps]
     connection.last_tested_at, connection.last_tested_by = timezone.now(), by
-    connection.configured_at = timezone.now() if has_passed(steps) else None
-    fields = ["last_test", "last_tested_at", "last_tested_by", "configured_at"]
-    if not has_passed(steps) and connection.is_on:
-        # It goes on polling; a failing connection is shown, not silently switched off.
-        fields.remove("configured_at")
-    connection.save(update_fields=fields)
+    connection.save(update_fields=["last_test", "last_tested_at", "last_tested_by"])
+    # Only of what was tested: somebody may have saved other credentials meanwhile.
+    tested = MifosConnection.objects.filter(pk=connection.pk, updated_at=connection.updated_at)
+    if has_passed(steps):
+        tested.update(configured_at=timezone.now())
+    else:
+        # One that is on goes on polling; that it fails is shown, it isn't silently switched off.
+        tested.filter(is_on=False).update(configured_at=None)
+    connection.refresh_from_db()
     audit.record("connection tested", by=by, subject=connection, passed=has_passed(steps),
                  partner_code=connection.partner.code)  # fmt: skip
     return steps
@@ -171,6 +176,8 @@ def register_hook(connection: MifosConnection, *, by: str) -> Hook:
     url = connection.webhook_url
     if not url:
         raise ValueError("Make a webhook address first.")
+    if len(url) > LONGEST_URL:
+        raise ValueError(f"{url} is longer than the {LONGEST_URL} characters Mifos X can keep.")
     mifos = port.client_of(connection)
     ours = [h for h in mifos.get_hooks() if h.id == connection.hook_id or h.url == url]
     if ours:

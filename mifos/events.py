@@ -1,7 +1,7 @@
 """What a kept delivery means: evidence of an approval is re-read in Mifos X and taken in."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -26,9 +26,11 @@ BY = "Mifos X"
 State = Event.State
 # Servers up to 1.8 send hooks before they commit: the loan may not be approved yet when we look.
 LOOK_AGAIN_AFTER = [timedelta(seconds=s) for s in (2, 5, 15, 60, 300)]
+WAITED_TOO_LONG = timedelta(minutes=15)
 # What ends an approval without a payment, if nothing has been paid yet.
 ENDS = {"APPROVALUNDO": "undone", "REJECT": "rejected", "WITHDRAW": "withdrawn by the client"}
 DISBURSES = {"DISBURSE", "DISBURSETOSAVINGS", "DISBURSEWITHOUTAUTODOWNPAYMENT"}
+FORM = "application/x-www-form-urlencoded"
 NO_SUCH_LOAN = "error.msg.loan.id.invalid"
 ENTITY = ("X-Fineract-Entity", "X-Mifos-Entity")
 ACTION = ("X-Fineract-Action", "X-Mifos-Action")
@@ -69,6 +71,9 @@ def _process(event: Event) -> str:
         if error.code == NO_SUCH_LOAN and event.tries >= len(LOOK_AGAIN_AFTER):
             return _note(event, State.IGNORED, "Mifos X shows this connection no such loan.")
         return _again(event, f"Mifos X: {error}")
+    except Exception as fault:
+        log.exception("event_broke", event_id=str(event.pk))
+        return _again(event, f"A fault of ours: {type(fault).__name__}.")
     return _note(event, State.DONE, words, disbursement)
 
 
@@ -81,7 +86,7 @@ def _interpret(event: Event) -> tuple[Disbursement | None, str]:
         return _approved(event, told)
 
     try:
-        body = bodies.read_native(event.body)
+        body = bodies.read_native(event.body, is_form=event.content_type == FORM)
     except ValueError as error:
         raise Unreadable(str(error)) from error
     event.entity = _word(_header(event, ENTITY) or body.get("entityName"))
@@ -95,7 +100,8 @@ def _interpret(event: Event) -> tuple[Disbursement | None, str]:
     if event.action not in ("APPROVE", ""):
         raise Ignored(f"{event.action} of a loan changes no payout.")
     if not evidence.is_approval:
-        raise Ignored(evidence.words)
+        hint = " Set the hook's content type to json." if event.content_type == FORM else ""
+        raise Ignored(evidence.words + hint)
     return _approved(event, {})
 
 
@@ -118,7 +124,7 @@ def _approved(event: Event, told: dict[str, Any]) -> tuple[Disbursement | None, 
         return known, f"{known.reference} was read from Mifos X after this arrived."
     facts = port.read_facts(event.connection, event.loan_id)
     if not facts.is_approved:
-        if facts.status_words.startswith("submitted") and event.tries < len(LOOK_AGAIN_AFTER):
+        if "submitted" in facts.status_words and event.tries < len(LOOK_AGAIN_AFTER):
             raise NotYet("The loan is not approved yet in Mifos X; old servers tell too early.")
         raise Ignored(f"The loan is {facts.status_words} in Mifos X, not approved.")
     taken = intake.take_in(
@@ -126,7 +132,10 @@ def _approved(event: Event, told: dict[str, Any]) -> tuple[Disbursement | None, 
         connection=event.connection,
         origin=Disbursement.Origin.MIFOS_WEBHOOK,
         by=BY,
-        found=[*_disagreements(told, facts), *was_before_switch_on(event.connection, facts)],
+        found=[
+            *_disagreements(told, facts),
+            *was_before_switch_on(event.connection, facts, heard_at=event.received_at),
+        ],
     )
     return taken.disbursement, taken.words
 
@@ -149,12 +158,18 @@ def _disagreements(told: dict[str, Any], facts: LoanFacts) -> list[HoldReason]:
     return [HoldReason(Hold.PAYLOAD_DISAGREES, words)]
 
 
-def was_before_switch_on(connection: MifosConnection, facts: LoanFacts) -> list[HoldReason]:
+def was_before_switch_on(
+    connection: MifosConnection, facts: LoanFacts, *, heard_at: datetime
+) -> list[HoldReason]:
     """Loans from before the connection was switched on may have been paid by other means."""
     switched_on = connection.switched_on_at
-    if switched_on is None or facts.approved_on is None:
+    if switched_on is None:
         return []
-    if facts.approved_on >= switched_on.astimezone(connection.zone).date():
+    if facts.approved_on is None:
+        words = "Mifos X doesn't say when it was approved. Was it paid another way?"
+        return [HoldReason(Hold.BEFORE_SWITCH_ON, words)]
+    first_day = switched_on.astimezone(connection.zone).date()
+    if facts.approved_on >= first_day and heard_at >= switched_on:
         return []
     words = "It was approved before this connection was switched on. Was it paid another way?"
     return [HoldReason(Hold.BEFORE_SWITCH_ON, words)]
@@ -175,7 +190,9 @@ def _other_act(event: Event, evidence: bodies.Evidence) -> tuple[Disbursement | 
     if event.action == "DISBURSALUNDO":
         return disbursement, _undone(disbursement, facts)
     if facts.is_approved:
-        raise Ignored(f"{event.action}, but the loan is approved in Mifos X now.")
+        words = f"{event.action}, but the loan is approved in Mifos X now."
+        # Old servers tell too early of this as well; or it was approved again since.
+        raise NotYet(words) if event.tries < len(LOOK_AGAIN_AFTER) else Ignored(words)
     what = ENDS.get(event.action, "disbursed by somebody else")
     return disbursement, stop(disbursement, what=what)
 
@@ -187,7 +204,7 @@ def stop(disbursement: Disbursement, *, what: str) -> str:
     reference, status = disbursement.reference, Status(disbursement.status)
     is_disbursal = "disbursed" in what
     if status in MONEY_MOVED and is_disbursal:
-        return f"{reference} is paid; Mifos X was told so."
+        return f"{reference} is {status.label.lower()}: recording tells whose disbursal it was."
     if status in UNPAID:
         words = f"The loan was {what} in Mifos X before it was paid."
         try:
@@ -213,6 +230,23 @@ def _undone(disbursement: Disbursement, facts: LoanFacts) -> str:
     )
     cases.open_case("disbursal_undone", words, disbursement=disbursement)
     return words
+
+
+def show_what_waits() -> None:
+    """One case per connection whose events have waited too long; it closes by itself."""
+    long_ago = timezone.now() - WAITED_TOO_LONG
+    late = Event.objects.filter(state=State.WAITING, received_at__lt=long_ago)
+    for connection in MifosConnection.objects.filter(pk__in=late.values("connection")):
+        first = late.filter(connection=connection).earliest("received_at")
+        words = (
+            f"Hooks of {connection} wait for over 15 minutes. {first.outcome} What they tell "
+            "has changed no payout yet. Test the connection; they are tried again by themselves."
+        )
+        cases.open_case("events_waiting", words, connection=connection)
+    served = MifosConnection.objects.filter(cases__kind="events_waiting", cases__closed_at=None)
+    for connection in served.exclude(pk__in=late.values("connection")):
+        note = "Every hook is processed."
+        cases.close_cases("events_waiting", by="system", note=note, connection=connection)
 
 
 def _again(event: Event, words: str) -> str:

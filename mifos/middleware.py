@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 
 from partners.models import MifosConnection
@@ -17,14 +18,19 @@ def hook_hosts(get_response: Handler) -> Handler:
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if (
-            request.path == "/"
-            and MifosConnection.objects.filter(hook_host=_host(request)).exists()
-        ):
+        if request.path == "/" and _is_of_a_connection(_host(request)):
             request.urlconf = "mifos.root_urls"
         return get_response(request)
 
     return middleware
+
+
+def _is_of_a_connection(host: str) -> bool:
+    try:
+        return MifosConnection.objects.filter(hook_host=host).exists()
+    except (OperationalError, InterfaceError):
+        # The webhook asks again, and where that fails a view is answered 503, not 500.
+        return True
 
 
 def _host(request: HttpRequest) -> str:

@@ -22,7 +22,6 @@ class Event(models.Model):
         DONE = "done", "Processed"
         IGNORED = "ignored", "Ignored"
         UNREADABLE = "unreadable", "Unreadable"
-        FAILED = "failed", "Failed"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     connection = models.ForeignKey(MifosConnection, models.PROTECT, related_name="events")

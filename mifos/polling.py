@@ -7,8 +7,9 @@ from disbursements import intake
 from disbursements.holds import Hold, HoldReason
 from disbursements.models import OVER_BEFORE_PAYMENT, Disbursement
 from mifos import events, port
+from mifos.port import Resting
 from partners.models import MifosConnection
-from paymentvault.http import RemoteError
+from paymentvault.http import OutcomeUnknown, Refused, RemoteError
 
 log = structlog.get_logger(__name__)
 
@@ -16,11 +17,21 @@ BY = "polling"
 
 
 def poll(connection: MifosConnection) -> int:
-    """Take in what is approved and unknown; returns how many. Raises RemoteError."""
-    new = 0
-    for loan in port.rested_client_of(connection).get_approved_loans():
-        if not _is_settled(connection, loan.id, loan.approved_on):
-            new += _take_in(connection, loan.id)
+    """Take in what is approved and unknown; returns how many.
+
+    Raises RemoteError; where it is about single loans, only after all the others.
+    """
+    new, failures = 0, list[RemoteError]()
+    with port.talking_to(connection) as mifos:
+        for loan in mifos.get_approved_loans():
+            try:
+                new += 0 if _is_settled(connection, loan.id) else _take_in(connection, loan.id)
+            except (Refused, OutcomeUnknown) as error:
+                if port.is_silence(error):
+                    raise
+                failures.append(error)
+    if failures:
+        raise failures[0]
     now = timezone.now()
     MifosConnection.objects.filter(pk=connection.pk).update(polled_at=now)
     MifosConnection.objects.filter(pk=connection.pk, backlog_listed_at=None).update(
@@ -29,7 +40,7 @@ def poll(connection: MifosConnection) -> int:
     return new
 
 
-def _is_settled(connection: MifosConnection, loan_id: int, approved_on: object) -> bool:
+def _is_settled(connection: MifosConnection, loan_id: int) -> bool:
     """Whether the loan's disbursement stands already, so that it needn't be read again.
 
     A recorded one isn't: its loan ought to be active, and intake opens a case.
@@ -45,7 +56,8 @@ def _take_in(connection: MifosConnection, loan_id: int) -> int:
     facts = port.read_facts(connection, loan_id)
     if not facts.is_approved:
         return 0
-    found = events.was_before_switch_on(connection, facts) or _backlog(connection)
+    before = events.was_before_switch_on(connection, facts, heard_at=timezone.now())
+    found = before or _backlog(connection)
     taken = intake.take_in(
         facts, connection=connection, origin=Disbursement.Origin.MIFOS_POLL, by=BY, found=found
     )
@@ -66,7 +78,12 @@ def poll_all() -> int:
     for connection in MifosConnection.objects.filter(is_on=True, partner__is_active=True):
         try:
             new += poll(connection)
+        except Resting:
+            continue
         except RemoteError as error:
             log.warning("poll_failed", connection=connection.pk, words=str(error))
             MifosConnection.objects.filter(pk=connection.pk).update(last_error=str(error)[:300])
+        except Exception:
+            # A fault of ours, with one partner's loans, is no reason to miss the others'.
+            log.exception("poll_broke", connection=connection.pk)
     return new

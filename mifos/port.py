@@ -1,5 +1,7 @@
 """The loan system behind disbursements, for `disbursements`, which doesn't know Mifos X."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 from django.conf import settings
@@ -11,10 +13,14 @@ from mifos.client import MifosClient, fetch_oauth_token
 from partners.models import MifosConnection
 from partners.tokens import TokenStore
 from paymentvault import doorbell
-from paymentvault.http import NotSent, OutcomeUnknown, Transport
+from paymentvault.http import NotSent, OutcomeUnknown, RemoteError, Transport
 
 # After a server that doesn't answer, its partner's work rests, so that it can't hold workers up.
 REST = timedelta(seconds=30)
+
+
+class Resting(NotSent):
+    """The server has just failed to answer; it isn't asked again at once."""
 
 
 def client_of(connection: MifosConnection) -> MifosClient:
@@ -47,23 +53,35 @@ def _tokens(connection: MifosConnection, transport: Transport) -> TokenStore:
 
 
 def rested_client_of(connection: MifosConnection) -> MifosClient:
-    """A client, unless the server has just failed to answer: then NotSent."""
+    """A client, unless the server has just failed to answer. Raises Resting."""
     if connection.resting_until and connection.resting_until > timezone.now():
-        raise NotSent(f"Mifos X doesn't answer: {connection.last_error}")
+        raise Resting(f"Mifos X doesn't answer: {connection.last_error}")
     return client_of(connection)
 
 
-def read_facts(connection: MifosConnection, loan_id: int) -> LoanFacts:
-    """The loan and its client now. Raises RemoteError, and lets a silent server rest."""
-    read_at = timezone.now()
+@contextmanager
+def talking_to(connection: MifosConnection) -> Iterator[MifosClient]:
+    """A client for some calls; a server that stays silent rests for a while afterwards.
+
+    An error that it answers with is no silence: one loan that it can't show mustn't keep the
+    others waiting.
+    """
     mifos = rested_client_of(connection)
     try:
-        loan = mifos.get_loan(loan_id)
-        client = mifos.get_client(loan.client_id) if loan.client_id else None
-    except (NotSent, OutcomeUnknown) as error:
-        _fails(connection, str(error))
+        yield mifos
+    except RemoteError as error:
+        if is_silence(error):
+            _rest(connection, str(error))
         raise
     _answers(connection)
+
+
+def read_facts(connection: MifosConnection, loan_id: int) -> LoanFacts:
+    """The loan and its client now. Raises RemoteError."""
+    read_at = timezone.now()
+    with talking_to(connection) as mifos:
+        loan = mifos.get_loan(loan_id)
+        client = mifos.get_client(loan.client_id) if loan.client_id else None
     return LoanFacts(
         loan_id=loan.id,
         is_approved=loan.is_approved,
@@ -88,7 +106,12 @@ def read_facts(connection: MifosConnection, loan_id: int) -> LoanFacts:
     )
 
 
-def _fails(connection: MifosConnection, words: str) -> None:
+def is_silence(error: RemoteError) -> bool:
+    """Whether the server didn't answer at all, as opposed to a refusal or an error's answer."""
+    return isinstance(error, NotSent | OutcomeUnknown) and error.status is None
+
+
+def _rest(connection: MifosConnection, words: str) -> None:
     now = timezone.now()
     rows = MifosConnection.objects.filter(pk=connection.pk)
     rows.update(resting_until=now + REST, last_error=words[:300])

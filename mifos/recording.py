@@ -17,11 +17,11 @@ from disbursements import cases
 from disbursements.models import Disbursement
 from disbursements.states import Status, TransitionRefused
 from mifos import port
-from mifos.answers import ACTIVE, Loan
+from mifos.answers import ACTIVE, CommandResult, Loan, LoanTransaction
 from mifos.client import MifosClient
 from partners.models import MifosConnection
 from paymentvault import sweeping
-from paymentvault.http import NotSent, OutcomeUnknown, Refused, RemoteError
+from paymentvault.http import OutcomeUnknown, Refused, RemoteError
 
 log = structlog.get_logger(__name__)
 
@@ -54,10 +54,12 @@ REFUSALS: dict[str, Next] = {
 # Answered by HTTP status, since their bodies vary.
 BUSY = {409: Next.SOON, 425: Next.SOON}
 IN_FLIGHT = 425
-# Such an answer is kept by the server under its key: another try needs another one.
-FAILED_UNDER_KEY = {Next.SOON, Next.EARLIER_DATE, Next.TOMORROW, Next.PERSON}
 # A key that a crashed server left "in flight" for ever is given up after so many tries.
 MOST_IN_FLIGHT = 6
+PARKED = (
+    "Mifos X parked it: a checker must approve the disbursement there. Should the checker refuse, "
+    "close this case, and it is sent again."
+)
 
 
 @dataclass(eq=False)
@@ -69,7 +71,9 @@ class NotRecorded(Exception):
     again_in: timedelta | None = None
     needs_person: bool = False
     new_key: bool = False
-    is_parked: bool = False
+    """Servers keep an answer under its key, also a no: a new command needs a new one."""
+    is_parked: bool | None = None
+    """None where nothing new is known of that."""
 
 
 def record(pk: int) -> str:
@@ -85,15 +89,15 @@ def record(pk: int) -> str:
 
 def _record(disbursement: Disbursement, connection: MifosConnection) -> str:
     try:
-        mifos = port.rested_client_of(connection)
-        transaction = _make_it_so(disbursement, connection, mifos)
+        with port.talking_to(connection) as mifos:
+            transaction = _make_it_so(disbursement, connection, mifos)
     except NotRecorded as why:
         return _later(disbursement, why)
     except RemoteError as error:
-        return _later(disbursement, _reason(error, disbursement))
+        return _later(disbursement, _reason(error))
     try:
         disbursement.move(
-            Status.RECORDED, by=BY, note=f"Mifos X shows it: transaction {transaction}.",
+            Status.RECORDED, by=BY, note=f"Mifos X shows it: transaction {transaction.id}.",
             recorded_at=timezone.now(), recording_error="", recording_error_code="",
         )  # fmt: skip
     except TransitionRefused as refused:
@@ -103,7 +107,9 @@ def _record(disbursement: Disbursement, connection: MifosConnection) -> str:
     return f"{disbursement.reference} is recorded in Mifos X."
 
 
-def _make_it_so(disbursement: Disbursement, connection: MifosConnection, mifos: MifosClient) -> str:
+def _make_it_so(
+    disbursement: Disbursement, connection: MifosConnection, mifos: MifosClient
+) -> LoanTransaction:
     """Disburse the loan unless that is done; returns the transaction that proves it."""
     loan = _loan(disbursement, mifos)
     if ours := _ours(loan, disbursement):
@@ -112,39 +118,44 @@ def _make_it_so(disbursement: Disbursement, connection: MifosConnection, mifos: 
     _disburse(loan, disbursement, connection, mifos)
     if ours := _ours(_loan(disbursement, mifos), disbursement):
         return _confirm(disbursement, mifos, ours)
-    raise NotRecorded("Mifos X said yes, but the loan doesn't show our receipt.")
-
-
-def _confirm(disbursement: Disbursement, mifos: MifosClient, transaction: str) -> str:
-    """Where the server kept our external id but not the receipt, a note says which it was."""
-    mifos.update_loan_status(
-        disbursement.loan_id or 0,
-        receipt=disbursement.mpesa_receipt,
-        external_id=disbursement.external_id,
+    raise NotRecorded(
+        "Mifos X said yes, but the loan doesn't show our receipt.", new_key=True, is_parked=False
     )
-    return transaction
+
+
+def _confirm(
+    disbursement: Disbursement, mifos: MifosClient, ours: LoanTransaction
+) -> LoanTransaction:
+    """Where the server kept our external id but not the receipt, a note says which it was."""
+    receipt, external_id = disbursement.mpesa_receipt, disbursement.external_id
+    if ours.receipt == receipt:
+        return ours
+    try:
+        mifos.update_loan_status(disbursement.loan_id or 0, receipt=receipt,
+                                 external_id=external_id)  # fmt: skip
+    except RemoteError as error:
+        # The loan is disbursed by us all the same.
+        log.warning("receipt_not_noted", disbursement=disbursement.pk, words=str(error))
+    return ours
 
 
 def _loan(disbursement: Disbursement, mifos: MifosClient) -> Loan:
     return mifos.get_loan(disbursement.loan_id or 0, transactions=True)
 
 
-def _ours(loan: Loan, disbursement: Disbursement) -> str:
-    """The id of our transaction on an active loan, or "" if there is none."""
+def _ours(loan: Loan, disbursement: Disbursement) -> LoanTransaction | None:
+    """Our transaction on a loan that is disbursed (and perhaps repaid already)."""
     marks = (disbursement.mpesa_receipt, disbursement.external_id)
     found = [t for t in loan.disbursements if t.receipt == marks[0] or t.external_id == marks[1]]
-    return str(found[0].id) if loan.is_active and found else ""
+    return found[0] if loan.is_disbursed and found else None
 
 
 def _must_still_be_approved(loan: Loan, disbursement: Disbursement) -> None:
-    if disbursement.recording_is_parked and loan.is_approved:
-        raise NotRecorded(
-            "Mifos X parked it: a checker must approve the disbursement there.",
-            again_in=timedelta(minutes=5), needs_person=True, is_parked=True,
-        )  # fmt: skip
+    if disbursement.recording_is_parked and loan.is_approved and _waits_for_a_person(disbursement):
+        raise NotRecorded(PARKED, again_in=timedelta(minutes=5))
     if loan.is_approved:
         return
-    if loan.is_active:
+    if loan.is_disbursed:
         words = "The loan is active in Mifos X without our receipt: somebody else disbursed it. "
         words += "The borrower may have been paid twice. Look the receipt up."
     else:
@@ -157,22 +168,50 @@ def _disburse(
 ) -> None:
     if connection.payment_type_id is None:
         raise NotRecorded("The connection has no payment type for M-Pesa.", needs_person=True)
-    result = mifos.disburse_loan(
+    on = _date(loan, disbursement, connection, mifos)
+    try:
+        result = _command(loan, disbursement, connection.payment_type_id, mifos, on=on)
+    except Refused as error:
+        raise _refusal(error, disbursement) from error
+    if result.status_id != ACTIVE and result.is_parked:
+        raise NotRecorded(
+            PARKED, again_in=timedelta(minutes=1), needs_person=True, new_key=True, is_parked=True
+        )
+
+
+def _command(
+    loan: Loan,
+    disbursement: Disbursement,
+    payment_type_id: int,
+    mifos: MifosClient,
+    *,
+    on: date,
+) -> CommandResult:
+    return mifos.disburse_loan(
         loan.id,
-        on=_date(loan, disbursement, connection, mifos),
+        on=on,
         gross=disbursement.gross_amount,
-        payment_type_id=connection.payment_type_id,
+        payment_type_id=payment_type_id,
         msisdn=disbursement.msisdn,
         receipt=disbursement.mpesa_receipt,
         external_id=disbursement.external_id,
         note=f"M-Pesa B2C {disbursement.mpesa_receipt}, {disbursement.reference}",
-        idempotency_key=f"pv-{disbursement.pk}-{disbursement.recording_key_number}",
+        idempotency_key=_key(disbursement),
     )
-    if result.status_id != ACTIVE and result.is_parked:
-        raise NotRecorded(
-            "Mifos X parked it: a checker must approve the disbursement there.",
-            again_in=timedelta(minutes=1), needs_person=True, is_parked=True,
-        )  # fmt: skip
+
+
+def _key(disbursement: Disbursement) -> str:
+    """At most 50 characters, and never another loan's: the server would give its answer again.
+
+    The receipt makes it so, also if this database is ever begun anew.
+    """
+    number = disbursement.recording_key_number
+    return f"pv-{disbursement.loan_id}-{disbursement.mpesa_receipt}-{number}"
+
+
+def _waits_for_a_person(disbursement: Disbursement) -> bool:
+    """Whoever closes the case wants the command to be sent again, as after a checker's no."""
+    return cases.has_open_case(disbursement, "not_recorded")
 
 
 def _date(
@@ -195,34 +234,42 @@ def _falls_on_a_free_day(disbursement: Disbursement) -> bool:
     return REFUSALS.get(disbursement.recording_error_code) == Next.TOMORROW
 
 
-def _reason(error: RemoteError, disbursement: Disbursement) -> NotRecorded:
+def _reason(error: RemoteError) -> NotRecorded:
     """What a failed call means for the next try."""
-    if isinstance(error, NotSent):
-        return NotRecorded(str(error), code=error.code)
     if isinstance(error, OutcomeUnknown):
         return NotRecorded(f"{error} It may have been done; it is re-read first.", code=error.code)
-    assert isinstance(error, Refused)  # noqa: S101 -- there is no fourth kind
-    following = BUSY.get(error.status or 0) or REFUSALS.get(error.code, Next.PERSON)
+    needs_person = isinstance(error, Refused) and _following(error) == Next.PERSON
+    return NotRecorded(str(error), code=error.code, needs_person=needs_person)
+
+
+def _refusal(error: Refused, disbursement: Disbursement) -> NotRecorded:
+    """What a refused command means for the next one."""
+    following = _following(error)
     is_stuck = disbursement.recording_tries >= MOST_IN_FLIGHT
     return NotRecorded(
         str(error),
         code=error.code,
         needs_person=following == Next.PERSON,
-        new_key=following in FAILED_UNDER_KEY and (error.status != IN_FLIGHT or is_stuck),
+        new_key=error.status != IN_FLIGHT or is_stuck,
+        is_parked=False,
         again_in=timedelta(hours=6) if following == Next.TOMORROW else None,
     )
 
 
+def _following(error: Refused) -> Next:
+    return BUSY.get(error.status or 0) or REFUSALS.get(error.code, Next.PERSON)
+
+
 def _later(disbursement: Disbursement, why: NotRecorded) -> str:
     """Keep the error where staff see it, and set the next try."""
-    tries = disbursement.recording_tries
+    tries, was_parked = disbursement.recording_tries, disbursement.recording_is_parked
     delay = why.again_in or SCHEDULE[min(tries, len(SCHEDULE) - 1)]
     Disbursement.objects.filter(pk=disbursement.pk, status=Status.PAID).update(
         recording_tries=F("recording_tries") + 1,
         recording_error=why.words[:300],
         recording_error_code=why.code[:120],
         recording_key_number=F("recording_key_number") + int(why.new_key),
-        recording_is_parked=why.is_parked or disbursement.recording_is_parked,
+        recording_is_parked=was_parked if why.is_parked is None else why.is_parked,
         due_at=timezone.now() + delay,
     )
     if why.needs_person:

@@ -36,6 +36,7 @@ def sweep_events() -> int:
     found = sweeping.claim_due(due, at_most=AT_ONCE, again_after=timedelta(seconds=60))
     for pk in found:
         doorbell.ring(process_event, str(pk))
+    events.show_what_waits()
     return len(found)
 
 

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 from rest_framework.exceptions import ValidationError
 
 from mifos import tasks
-from mifos.bodies import LoanApproval, as_json, kept_text
+from mifos.bodies import LoanApproval, as_json, kept_text, masked_seed
 from mifos.models import Event
 from partners.models import MifosConnection
 from partners.webhook_tokens import hashed
@@ -40,7 +40,7 @@ def native_hook(request: HttpRequest, token: str) -> HttpResponse:
     """A hook of Mifos X at the connection's own path."""
     if request.method != "POST":
         return health(request)
-    return _native(request, _connection_by(token, request))
+    return _native(request, _connection_by(token, request), token)
 
 
 @csrf_exempt
@@ -69,15 +69,15 @@ def loan_approval(request: HttpRequest) -> HttpResponse:
         return _too_large()
     except ValueError as error:
         return _bad_request(str(error))
-    connection = _connection_by(str(given.get("webhookToken", "")), request)
     form = LoanApproval(data=given)
     try:
         form.is_valid(raise_exception=True)
     except ValidationError as error:
         return _bad_request("Some fields are missing or wrong.", fields=error.detail)
+    connection = _connection_by(str(given["webhookToken"]), request)
     if form.validated_data["partnerId"] != connection.partner_id:
         _refuse(request, "a partner's id with another's token")
-    text = kept_text(body, secret=given["webhookToken"])
+    text = masked_seed(body, given)
     return _kept(request, connection, Event.Form.SEED, text)
 
 
@@ -87,9 +87,10 @@ def health(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ok"})
 
 
-def _native(request: HttpRequest, connection: MifosConnection) -> HttpResponse:
+def _native(request: HttpRequest, connection: MifosConnection, token: str = "") -> HttpResponse:
     try:
-        text = kept_text(_body(request))
+        # The hook of a changed hook tells its address, which holds our token.
+        text = kept_text(_body(request), secrets=[token, connection.webhook_token])
     except TooLarge:
         return _too_large()
     return _kept(request, connection, Event.Form.NATIVE, text)
@@ -102,13 +103,17 @@ def _kept(
         connection=connection,
         form=form,
         body=text,
-        headers={name: request.headers[name][:300] for name in KEPT_HEADERS
+        headers={name: _text(request.headers[name])[:300] for name in KEPT_HEADERS
                  if name in request.headers},
-        content_type=(request.content_type or "")[:100],
+        content_type=_text(request.content_type or "")[:100],
         source_address=source_address(request),
     )  # fmt: skip
     doorbell.ring(tasks.process_event, str(event.pk))
     return JsonResponse({"status": "accepted", "event": str(event.pk)}, status=202)
+
+
+def _text(value: str) -> str:
+    return value.replace("\x00", "\ufffd")
 
 
 def _connection_by(token: str, request: HttpRequest) -> MifosConnection:

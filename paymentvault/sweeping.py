@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from paymentvault.models import Heartbeat
 
-# Longer than any single act: two HTTP calls at their limits and the writes around them.
+# Longer than any single act: fetching a token, sending, refused, once more, each at its limit.
 LEASE = timedelta(seconds=240)
 
 
