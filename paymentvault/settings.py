@@ -119,7 +119,7 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 HTTPS_ONLY = env.bool("HTTPS_ONLY", not DEBUG)
 SECURE_SSL_REDIRECT = HTTPS_ONLY
 # A redirect would lose the POST of a webhook or callback that a proxy forwards in plain HTTP.
-SECURE_REDIRECT_EXEMPT = [r"^mifos-webhook", r"^cb/", r"^livez", r"^readyz"]
+SECURE_REDIRECT_EXEMPT = [r"^$", r"^mifos-webhook", r"^cb/", r"^livez", r"^readyz"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS_ONLY
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS_ONLY

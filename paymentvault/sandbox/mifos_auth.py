@@ -56,7 +56,7 @@ def _basic(request: Request) -> tuple[str, str]:
 
 def known(world: "Mifos", name: str, password: str) -> User | None:
     user = world.users.get(name)
-    return user if user and secrets.compare_digest(user.password, password) else None
+    return user if user and secrets.compare_digest(user.password.encode(), password.encode()) else None
 
 
 def _by_token(world: "Mifos", request: Request) -> User:

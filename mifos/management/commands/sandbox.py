@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import signal
 import tempfile
 import time
 from argparse import ArgumentParser
@@ -43,6 +44,10 @@ class Command(BaseCommand):
                     self._with(stack, stays=what == "run")
             except Broken as broken:
                 raise CommandError(str(broken)) from broken
+            except KeyboardInterrupt as interrupt:
+                self.stdout.write("\nStopped; nothing is left running.")
+                number = getattr(interrupt, "number", signal.SIGINT)
+                raise SystemExit(0 if what == "run" else 128 + number) from None
 
     def _with(self, stack: Stack, *, stays: bool) -> None:
         settings.PUBLIC_URL = stack.urls["web"]
