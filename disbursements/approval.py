@@ -1,10 +1,10 @@
 """What people decide. Whoever entered a disbursement by hand can't be its checker."""
 
-from disbursements import cases
+from disbursements import cases, tasks
 from disbursements.holds import NOT_RELEASABLE, Hold
 from disbursements.models import Disbursement
-from disbursements.states import Status
-from paymentvault import audit
+from disbursements.states import Status, TransitionRefused
+from paymentvault import audit, doorbell
 from paymentvault.models import User
 
 
@@ -14,8 +14,10 @@ class NotAllowed(Exception):
 
 def approve(disbursement: Disbursement, *, by: User, note: str = "") -> None:
     """Let a disbursement that awaits approval be paid."""
+    _must_be(disbursement, Status.AWAITING_APPROVAL)
     _is_not_the_maker(disbursement, by)
     disbursement.move(Status.APPROVED, by=str(by), note=note or "Approved.", approved_by=by)
+    doorbell.ring(tasks.send_payout, disbursement.pk)
     _record("approved", disbursement, by, note)
 
 
@@ -27,7 +29,9 @@ def reject(disbursement: Disbursement, *, by: User, reason: str) -> None:
 
 def release(disbursement: Disbursement, *, by: User, reason: str) -> None:
     """Let a held disbursement be paid in spite of what it was held for."""
+    _must_be(disbursement, Status.HELD)
     _is_not_the_maker(disbursement, by)
+    _has_no_open_question(disbursement)
     if stuck := set(disbursement.holds) & NOT_RELEASABLE:
         raise NotAllowed(f"It can't be paid as it stands ({', '.join(sorted(stuck))}). Cancel it.")
     released = sorted({*disbursement.released_holds, *disbursement.holds})
@@ -35,6 +39,7 @@ def release(disbursement: Disbursement, *, by: User, reason: str) -> None:
         Status.APPROVED, by=str(by), note=f"Released: {reason}", approved_by=by,
         released_holds=released, holds=[], hold_words="",
     )  # fmt: skip
+    doorbell.ring(tasks.send_payout, disbursement.pk)
     _record("released", disbursement, by, reason)
 
 
@@ -53,16 +58,29 @@ def cancel(disbursement: Disbursement, *, by: User, reason: str) -> None:
 
 def retry(disbursement: Disbursement, *, by: User, reason: str) -> None:
     """Try a failed disbursement again, under a new originator conversation ID."""
-    if cases.has_open_case(disbursement, "contradiction", "callback_disagrees"):
-        raise NotAllowed("M-Pesa contradicts itself on it. Settle its case first.")
+    _must_be(disbursement, Status.FAILED)
+    _has_no_open_question(disbursement)
     _is_not_the_maker(disbursement, by)
     disbursement.move(Status.APPROVED, by=str(by), note=f"Retried: {reason}")
+    doorbell.ring(tasks.send_payout, disbursement.pk)
     _record("retried", disbursement, by, reason)
+
+
+def _must_be(disbursement: Disbursement, status: Status) -> None:
+    """The table alone doesn't say who may go where: several states lead to *approved*."""
+    if disbursement.status != status:
+        was = Status(disbursement.status)
+        raise TransitionRefused(f"{disbursement.reference} is {was.label}, not {status.label}.")
 
 
 def _is_not_the_maker(disbursement: Disbursement, by: User) -> None:
     if disbursement.requested_by_id == by.pk:
         raise NotAllowed("Someone else must approve what you entered.")
+
+
+def _has_no_open_question(disbursement: Disbursement) -> None:
+    if cases.has_open_case(disbursement, *cases.MONEY_IN_QUESTION):
+        raise NotAllowed("M-Pesa contradicts itself on it. Settle its case first.")
 
 
 def _record(act: str, disbursement: Disbursement, by: User, reason: str) -> None:

@@ -17,7 +17,7 @@ FIRST_YEAR = 2007
 SECRETS = [
     # By its name, in JSON or in whatever else may echo it.
     re.compile(r'((?:Security_?Credential|Password)"\s*:\s*")(?:[^"\\]|\\.)*', re.I | re.S),
-    re.compile(r"((?:Security_?Credential|Password)\W{1,4})[^\s\"'<>&,}\[]+", re.I),
+    re.compile(r"((?:Security_?Credential|Password)[^\w\[]{1,6})[\w+/%][^\s\"'<>&,}\[]*", re.I),
     # By its looks, whatever it is called: 344 characters of base64, and nothing else is as long.
     re.compile(r"()(?:[A-Za-z0-9+/=]|%[0-9A-F]{2}|\\[/nr]|\\u00[0-9a-f]{2}){64,}", re.I),
     # Our own callback addresses: whoever reads one in the database could call it.

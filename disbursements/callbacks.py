@@ -15,6 +15,7 @@ from paymentvault import sweeping
 log = structlog.get_logger(__name__)
 
 State = Callback.State
+TRIES_BEFORE_A_CASE = 3
 
 
 class Disagrees(Exception):
@@ -29,7 +30,11 @@ def process(pk: int) -> str:
     with sweeping.leased(callback) as is_ours:
         if not is_ours:
             return f"Callback {pk} is being processed."
-        state, words = _interpret(callback)
+        try:
+            state, words = _interpret(callback)
+        except Exception:
+            _broke(callback)
+            raise
         _note(callback, state, words)
         return words
 
@@ -50,23 +55,41 @@ def _interpret(callback: Callback) -> tuple[State, str]:
 def _result(attempt: Attempt, outcome: Outcome) -> str:
     """The result of a payout."""
     result = results.of(outcome.code)
-    if outcome.originator_conversation_id not in ("", attempt.originator_conversation_id):
+    if _names_another(attempt, outcome):
         words = "A callback at this payout's address names another request; M-Pesa will be asked."
         return _disagrees(attempt, words)
     if result.meaning == Meaning.PAID:
         return _paid(attempt, outcome)
-    note_credential(attempt.shortcode, result)
+    # A late repeat must not pause a shortcode that has been put right since.
+    if attempt.status not in evidence.SETTLED:
+        _note_shortcode(attempt, result)
     if result.is_failure:
-        if result.meaning == Meaning.FUNDS:
-            shortcodes.pause(attempt.shortcode, shortcodes.Pause.FUNDS, reason=result.words,
-                             by="M-Pesa")  # fmt: skip
         return evidence.failed(attempt, code=outcome.code, words=result.words, by="M-Pesa")
     return evidence.unclear(attempt, words=f"{result.words} ({outcome.code})", by="M-Pesa")
 
 
+def _names_another(attempt: Attempt, outcome: Outcome) -> bool:
+    """Whether it carries ids and none of them is ours."""
+    named = {outcome.originator_conversation_id, outcome.conversation_id} - {""}
+    ours = {attempt.originator_conversation_id, attempt.conversation_id}
+    # Until the answer has come we don't know M-Pesa's id, so only our own can tell.
+    if not attempt.conversation_id:
+        named.discard(outcome.conversation_id)
+    return bool(named) and not named & ours
+
+
+def _note_shortcode(attempt: Attempt, result: results.Result) -> None:
+    """What a failure says of the shortcode, before the failure lets the next payout go."""
+    note_credential(attempt.shortcode, result)
+    if result.meaning == Meaning.FUNDS:
+        shortcodes.pause(attempt.shortcode, shortcodes.Pause.FUNDS, reason=result.words,
+                         by="M-Pesa", too_small_for=attempt.amount_kes)  # fmt: skip
+
+
 def _paid(attempt: Attempt, outcome: Outcome) -> str:
     note_credential(attempt.shortcode, results.of("0"))
-    if balance := outcome.money("B2CUtilityAccountAvailableFunds"):
+    balance = outcome.money("B2CUtilityAccountAvailableFunds")
+    if balance is not None:
         shortcodes.saw_balance(attempt.shortcode, balance, is_current=False)
     try:
         check_sum_and_number(attempt, outcome)
@@ -129,6 +152,20 @@ def _unreadable(callback: Callback) -> str:
         words = "M-Pesa called back with something unreadable. It will be asked."
         return evidence.unclear(callback.attempt, words=words, by="M-Pesa")
     return "Unreadable."
+
+
+def _broke(callback: Callback) -> None:
+    """A fault of ours: the sweeper tries again, and from the third time on a person knows."""
+    tries = callback.tries + 1
+    Callback.objects.filter(pk=callback.pk).update(tries=tries)
+    if tries >= TRIES_BEFORE_A_CASE and callback.attempt:
+        disbursement = callback.attempt.disbursement
+        cases.open_case(
+            "callback_not_understood",
+            f"{disbursement.reference}: callback {callback.pk} of M-Pesa's can't be processed, by "
+            "a fault of ours. Money may have moved. Look it up in the M-Pesa statement.",
+            disbursement=disbursement,
+        )
 
 
 def _note(callback: Callback, state: State, words: str) -> None:

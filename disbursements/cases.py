@@ -42,9 +42,7 @@ def has_open_case(disbursement: Disbursement, *kinds: str) -> bool:
 
 def is_open(*kinds: str) -> Exists:
     """For a query of disbursements: whether one has an open case of such a kind."""
-    return Exists(
-        Case.objects.filter(disbursement=OuterRef("pk"), closed_at=None, kind__in=kinds)
-    )
+    return Exists(Case.objects.filter(disbursement=OuterRef("pk"), closed_at=None, kind__in=kinds))
 
 
 def _subject(about: dict[str, Any]) -> dict[str, Any]:

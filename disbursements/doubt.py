@@ -12,13 +12,15 @@ from django.utils import timezone
 from disbursements import callback_bodies, cases, evidence, results, shortcodes
 from disbursements.callback_bodies import Outcome
 from disbursements.models import Attempt, Disbursement, Inquiry
+from disbursements.msisdn import normalise
 from disbursements.results import Meaning
-from disbursements.states import AttemptStatus, Status
+from disbursements.states import AttemptStatus, Status, TransitionRefused
 from partners.models import MpesaShortcode
 from paymentvault import sweeping
 from paymentvault.http import RemoteError
 
 BY = "M-Pesa's status query"
+ASKABLE = (Status.SENT, Status.IN_DOUBT)
 # After the n-th question without a final answer, wait this long for the next.
 SCHEDULE = [
     *(timedelta(minutes=m) for m in (2, 5, 15, 60, 240)),
@@ -31,7 +33,7 @@ DOUBT_FROM_INQUIRY = 2
 def ask(pk: int) -> str:
     """Ask M-Pesa what became of a disbursement's live attempt."""
     disbursement = Disbursement.objects.get(pk=pk)
-    if disbursement.status not in (Status.SENT, Status.IN_DOUBT):
+    if disbursement.status not in ASKABLE:
         return f"{disbursement.reference} is {disbursement.get_status_display().lower()}."
     attempt = disbursement.live_attempt()
     if attempt is None:
@@ -45,7 +47,10 @@ def ask(pk: int) -> str:
 
 
 def _ask(disbursement: Disbursement, attempt: Attempt) -> str:
-    _schedule_next(disbursement, attempt)
+    try:
+        _schedule_next(disbursement, attempt)
+    except TransitionRefused as refused:
+        return str(refused)
     inquiry = Inquiry.objects.create(
         kind=Inquiry.Kind.STATUS, attempt=attempt, shortcode=attempt.shortcode,
         sent_at=timezone.now(),
@@ -64,6 +69,11 @@ def _ask(disbursement: Disbursement, attempt: Attempt) -> str:
 @transaction.atomic
 def _schedule_next(disbursement: Disbursement, attempt: Attempt) -> None:
     """The next question's time is set before this one leaves, so a crash can't ask in a loop."""
+    # The attempt first, as in evidence: two that lock in another order would deadlock.
+    attempt.refresh_from_db(from_queryset=Attempt.objects.select_for_update(no_key=True))
+    disbursement.refresh_from_db(from_queryset=Disbursement.objects.select_for_update(no_key=True))
+    if disbursement.status not in ASKABLE:
+        raise TransitionRefused(f"{disbursement.reference} was settled meanwhile.")
     asked = attempt.inquiries_made
     Attempt.objects.filter(pk=attempt.pk).update(inquiries_made=asked + 1)
     if disbursement.status == Status.SENT and asked + 1 >= DOUBT_FROM_INQUIRY:
@@ -123,6 +133,8 @@ def _status(inquiry: Inquiry, outcome: Outcome) -> str:
     if status in results.NEVER_HAPPENED:
         words = f"M-Pesa's status of it is {status}."
         return evidence.failed(attempt, code=f"status-{status}", words=words, by=BY)
+    if status in results.REVERSED:
+        return _disagrees(attempt, "M-Pesa paid it and reversed it.")
     return f"M-Pesa's status of it is {status or 'not given'}; it stays as it is."
 
 
@@ -130,6 +142,10 @@ def _completed(attempt: Attempt, outcome: Outcome) -> str:
     amount, receipt = outcome.money("Amount"), outcome.text("ReceiptNo")
     if amount != attempt.amount_kes:
         return _disagrees(attempt, f"M-Pesa's status says that KES {amount} was paid.")
+    # Its name may be missing or masked; a number that can be read must be the right one.
+    named = normalise(outcome.text("CreditPartyName").partition(" - ")[0])
+    if named not in ("", attempt.msisdn):
+        return _disagrees(attempt, "M-Pesa's status says that another number was paid.")
     at = callback_bodies.completed_at(outcome)
     note = f"M-Pesa receipt {receipt}, found by asking."
     try:

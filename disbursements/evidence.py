@@ -7,12 +7,19 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from disbursements import cases, loans, results, shortcodes
+from disbursements import cases, loans
 from disbursements.holds import Hold
-from disbursements.models import Attempt, Disbursement
+from disbursements.models import OVER_BEFORE_PAYMENT, Attempt, Disbursement
 from disbursements.states import MOVING, AttemptStatus, Status
 
 RECEIPT = re.compile(r"[A-Z0-9]{8,20}")
+SETTLED = {AttemptStatus.PAID, AttemptStatus.FAILED}
+# From where a disbursement waits whose request we took for not sent, the way to *sending*.
+BACK_IN_MOTION = {
+    Status.HELD: Status.APPROVED,
+    Status.AWAITING_APPROVAL: Status.APPROVED,
+    Status.APPROVED: Status.SENDING,
+}
 
 
 @transaction.atomic
@@ -28,6 +35,8 @@ def paid(attempt: Attempt, *, receipt: str, at: datetime | None, by: str, note: 
 
     _close(attempt, AttemptStatus.PAID, "0", note or "Paid.", receipt=receipt)
     disbursement = _in_motion(attempt.disbursement)
+    if disbursement.status not in MOVING:
+        return _paid_after_its_end(disbursement, receipt)
     disbursement.move(
         Status.PAID, by=by, note=note or f"M-Pesa receipt {receipt}.",
         mpesa_receipt=receipt, paid_at=at or timezone.now(), failure_words="", failure_code="",
@@ -47,8 +56,10 @@ def failed(attempt: Attempt, *, code: str, words: str, by: str) -> str:
         return _failed_after_payment(attempt, code, words)
 
     _close(attempt, AttemptStatus.FAILED, code, words)
-    disbursement = _in_motion(attempt.disbursement)
-    disbursement.move(
+    disbursement = attempt.disbursement
+    if disbursement.status in OVER_BEFORE_PAYMENT:
+        return f"{disbursement.reference} is over already, and nothing was paid: {words}"
+    _in_motion(disbursement).move(
         Status.FAILED, by=by, note=f"{words} No money moved.",
         failure_words=words[:300], failure_code=code[:20],
     )  # fmt: skip
@@ -59,15 +70,13 @@ def failed(attempt: Attempt, *, code: str, words: str, by: str) -> str:
 def unclear(attempt: Attempt, *, words: str, by: str) -> str:
     """M-Pesa said something that decides nothing: ask it, soon."""
     attempt = _locked(attempt)
-    disbursement = attempt.disbursement
+    if attempt.status in SETTLED:
+        return f"{words} It was settled already; nothing changed."
+    disbursement = _in_motion(attempt.disbursement)
     if disbursement.status in (Status.SENDING, Status.SENT):
         Attempt.objects.filter(pk=attempt.pk).update(status=AttemptStatus.UNKNOWN)
         disbursement.move(Status.IN_DOUBT, by=by, note=words)
     return words
-
-
-def configuration_failed(attempt: Attempt, result: results.Result, *, by: str) -> None:
-    shortcodes.pause(attempt.shortcode, shortcodes.Pause.CONFIGURATION, reason=result.words, by=by)
 
 
 def _locked(attempt: Attempt) -> Attempt:
@@ -86,9 +95,9 @@ def _close(attempt: Attempt, status: AttemptStatus, code: str, words: str, **mor
 
 def _in_motion(disbursement: Disbursement) -> Disbursement:
     """M-Pesa has a request that we took for not sent: first say so."""
-    if disbursement.status == Status.APPROVED:
-        note = "M-Pesa answered for a request that seemed not to have left us."
-        disbursement.move(Status.SENDING, by="system", note=note)
+    note = "M-Pesa answered for a request that seemed not to have left us."
+    while step := BACK_IN_MOTION.get(Status(disbursement.status)):
+        disbursement.move(step, by="system", note=note, holds=[], hold_words="")
     return disbursement
 
 
@@ -110,6 +119,16 @@ def _failed_after_payment(attempt: Attempt, code: str, words: str) -> str:
     )
 
 
+def _paid_after_its_end(disbursement: Disbursement, receipt: str) -> str:
+    """It was cancelled while its request seemed not to have left us, and M-Pesa paid it."""
+    return _contradiction(
+        disbursement,
+        f"It was {disbursement.get_status_display().lower()} as not sent, yet M-Pesa says paid "
+        f"(receipt {receipt}). Money has moved and Mifos X doesn't know. Look the receipt up in "
+        "the M-Pesa statement, and settle it with the borrower and in Mifos X.",
+    )
+
+
 def _paid_after_failure(attempt: Attempt, receipt: str) -> str:
     """Money moved although it was said not to: nothing more may go out for this loan."""
     disbursement = attempt.disbursement
@@ -119,7 +138,7 @@ def _paid_after_failure(attempt: Attempt, receipt: str) -> str:
     )
     if disbursement.status == Status.APPROVED:
         disbursement.move(Status.HELD, by="system", note=words, hold_words=words,
-                          holds=[Hold.CHANGED_SINCE_APPROVAL])  # fmt: skip
+                          holds=[Hold.MAY_BE_PAID])  # fmt: skip
     if disbursement.status in MOVING:
         words += " A new attempt is already with M-Pesa: it may be paid twice."
     return _contradiction(disbursement, words)

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from disbursements import cases, limits
 from disbursements.holds import Hold, HoldReason, in_words
-from disbursements.loans import LoanFacts
+from disbursements.loans import LoanFacts, cents
 from disbursements.models import OVER_BEFORE_PAYMENT, Disbursement
 from disbursements.msisdn import normalise
 from disbursements.states import Status
@@ -58,7 +58,7 @@ def _standing(earlier: list[Disbursement], facts: LoanFacts) -> Disbursement | N
             return disbursement
         is_same_approval = (
             disbursement.approved_on == facts.approved_on
-            and disbursement.gross_amount == facts.gross
+            and disbursement.gross_amount == cents(facts.gross)
         )
         if not disbursement.is_approval_over and is_same_approval:
             return disbursement
@@ -100,8 +100,8 @@ def _create(
         client_id=facts.client_id,
         client_name=facts.client_name[:200],
         msisdn=normalise(facts.phone),
-        gross_amount=facts.gross,
-        fees=facts.fees,
+        gross_amount=cents(facts.gross),
+        fees=cents(facts.fees),
         amount=facts.net,
         facts_read_at=facts.read_at,
     )
@@ -170,9 +170,12 @@ def reasons_in(facts: LoanFacts) -> list[HoldReason]:
 def _reasons_around(disbursement: Disbursement, earlier: list[Disbursement]) -> list[HoldReason]:
     """What a partner's rules, M-Pesa's limits and earlier payments say."""
     found = limits.reasons(disbursement.amount, partner=disbursement.partner)
-    if any(not d.is_approval_over for d in earlier):
+    if any(_was_stopped_by_a_person(d) for d in earlier):
         words = "An earlier disbursement of this loan was rejected or cancelled by a person."
         found.append(HoldReason(Hold.EARLIER_DISBURSEMENT, words))
+    if any(cases.has_open_case(d, *cases.MONEY_IN_QUESTION) for d in earlier):
+        words = "Money may have moved for an earlier disbursement of this loan; see its case."
+        found.append(HoldReason(Hold.MAY_BE_PAID, words))
     if twin := _look_alike(disbursement):
         words = (
             f"{twin.reference} pays the same sum to the same number "
@@ -182,6 +185,12 @@ def _reasons_around(disbursement: Disbursement, earlier: list[Disbursement]) -> 
     if not disbursement.partner.is_active:
         found.append(HoldReason(Hold.BEFORE_SWITCH_ON, "The partner is not active."))
     return found
+
+
+def _was_stopped_by_a_person(disbursement: Disbursement) -> bool:
+    # One that had changed since its approval was stopped by a person too: see approval.cancel.
+    is_changed = Hold.CHANGED_SINCE_APPROVAL in disbursement.holds
+    return is_changed or not disbursement.is_approval_over
 
 
 def _look_alike(disbursement: Disbursement) -> Disbursement | None:

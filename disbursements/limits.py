@@ -9,7 +9,7 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from disbursements.holds import Hold, HoldReason
-from disbursements.models import Attempt
+from disbursements.models import Attempt, Disbursement
 from disbursements.states import AttemptStatus
 from partners.models import Partner
 
@@ -29,17 +29,20 @@ def reasons(amount: Decimal, *, partner: Partner) -> list[HoldReason]:
     ]
 
 
-def daily_reason(msisdn: str, amount: Decimal) -> HoldReason | None:
+def daily_reason(disbursement: Disbursement) -> HoldReason | None:
     """M-Pesa's daily limit for a recipient, over what we sent that number today.
 
     Call it in the transaction that claims the payout: it makes other claims for the same number
     wait, so that two can't both fit under the limit.
     """
+    msisdn, amount = disbursement.msisdn, disbursement.amount
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('msisdn'), hashtext(%s))", [msisdn])
     today = (
-        Attempt.objects.filter(msisdn=msisdn, created_at__gte=_midnight())
+        Attempt.objects.filter(msisdn=msisdn, sent_at__gte=_midnight())
         .exclude(status=AttemptStatus.FAILED)
+        # One of its own wasn't sent last time, and the same goes again.
+        .exclude(disbursement=disbursement)
         .aggregate(sum=Sum("amount_kes"))["sum"]
     )
     limit = settings.MPESA_DAILY_PER_RECIPIENT

@@ -5,10 +5,15 @@ A disbursement entered by hand or through the API has no loan system behind it.
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Protocol
 
 from disbursements.models import Disbursement
+
+
+def cents(amount: Decimal) -> Decimal:
+    """Mifos X computes with six decimals; money has two."""
+    return amount.quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class LoanFacts:
 
     @property
     def net(self) -> Decimal:
-        return self.gross - self.fees
+        return cents(self.gross) - cents(self.fees)
 
 
 class LoanSystem(Protocol):

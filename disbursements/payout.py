@@ -6,21 +6,20 @@ call stays unknown until M-Pesa says more.
 """
 
 from datetime import timedelta
-from uuid import UUID
 
 import structlog
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from disbursements import evidence, limits, loans, shortcodes
+from disbursements import cases, evidence, limits, loans, shortcodes
 from disbursements.holds import Hold, HoldReason, in_words
 from disbursements.loans import LoanFacts
 from disbursements.models import Attempt, Disbursement
 from disbursements.mpesa import Accepted, MpesaClient, is_configuration
 from disbursements.msisdn import normalise
 from disbursements.states import AttemptStatus, Status, TransitionRefused
-from partners.models import MpesaShortcode
+from partners.models import MpesaShortcode, Partner
 from paymentvault import sweeping
 from paymentvault.http import NotSent, OutcomeUnknown, Refused, RemoteError
 from paymentvault.models import KillSwitch
@@ -82,8 +81,8 @@ def _send(disbursement: Disbursement) -> str:
     shortcode = _ready_shortcode(disbursement)
     facts = _loan_now(disbursement)
     compare_with_approval(disbursement, facts)
-    attempt = _claim(disbursement, shortcode)
-    return _call(attempt, shortcodes.client_of(shortcode))
+    mpesa = shortcodes.client_of(shortcode)
+    return _call(_claim(disbursement, shortcode), mpesa)
 
 
 def _is_its_turn(disbursement: Disbursement) -> bool:
@@ -95,10 +94,6 @@ def _is_its_turn(disbursement: Disbursement) -> bool:
 
 def _ready_shortcode(disbursement: Disbursement) -> MpesaShortcode:
     """The shortcode to pay from, or the reason why nothing can be paid now."""
-    if switch := KillSwitch.objects.first():
-        raise Wait(str(switch))
-    if not disbursement.partner.is_active:
-        raise Wait("The partner is not active.", seconds=300)
     earlier = disbursement.live_attempt()
     shortcode = earlier.shortcode if earlier else shortcodes.default_of(disbursement.partner)
     if shortcode is None:
@@ -110,6 +105,13 @@ def _ready_shortcode(disbursement: Disbursement) -> MpesaShortcode:
 
 
 def _check(shortcode: MpesaShortcode) -> None:
+    """Raise Wait if nothing may leave now; asked early, and again in the claim."""
+    if switch := KillSwitch.objects.first():
+        raise Wait(str(switch))
+    if not shortcode.partner.is_active:
+        raise Wait("The partner is not active.", seconds=300)
+    if not shortcode.is_active:
+        raise Wait(f"Shortcode {shortcode.shortcode} is not active.", seconds=300)
     if shortcode.is_paused:
         raise Wait(f"Shortcode {shortcode.shortcode} is paused: {shortcode.pause_reason}")
     if shortcodes.waits_for_canary(shortcode):
@@ -151,10 +153,17 @@ def compare_with_approval(disbursement: Disbursement, facts: LoanFacts | None) -
 def _claim(disbursement: Disbursement, shortcode: MpesaShortcode) -> Attempt:
     """Commit the intent: the attempt, and the move to *sending*, before anything leaves us."""
     # Not FOR UPDATE: other attempts' foreign keys lock this row too, and the two would deadlock.
-    locked = MpesaShortcode.objects.select_for_update(no_key=True).get(pk=shortcode.pk)
+    locked = (
+        MpesaShortcode.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("partner")
+        .get(pk=shortcode.pk)
+    )
     _check(locked)
-    _check_limits(disbursement)
+    _check_limits(disbursement, locked.partner)
+    _check_cases(disbursement)
     attempt = disbursement.live_attempt()
+    if attempt and attempt.status != AttemptStatus.NOT_SENT:
+        raise TransitionRefused(f"{disbursement.reference} has an attempt that may be with M-Pesa.")
     if attempt is None:
         attempt = Attempt(
             disbursement=disbursement, shortcode=locked,
@@ -169,14 +178,18 @@ def _claim(disbursement: Disbursement, shortcode: MpesaShortcode) -> Attempt:
     return attempt
 
 
-def _check_limits(disbursement: Disbursement) -> None:
-    found = limits.reasons(disbursement.amount, partner=disbursement.partner)
-    if disbursement.live_attempt() is None and (
-        daily := limits.daily_reason(disbursement.msisdn, disbursement.amount)
-    ):
+def _check_limits(disbursement: Disbursement, partner: Partner) -> None:
+    found = limits.reasons(disbursement.amount, partner=partner)
+    if daily := limits.daily_reason(disbursement):
         found.append(daily)
     if stops := [reason for reason in found if reason.hold not in disbursement.released_holds]:
         raise Stop(*stops)
+
+
+def _check_cases(disbursement: Disbursement) -> None:
+    if cases.has_open_case(disbursement, *cases.MONEY_IN_QUESTION):
+        words = "Money may have moved for it already; its case must be settled first."
+        raise Stop(HoldReason(Hold.MAY_BE_PAID, words))
 
 
 def _call(attempt: Attempt, mpesa: MpesaClient) -> str:
@@ -219,10 +232,11 @@ def _accepted(attempt: Attempt, accepted: Accepted) -> str:
 
 @transaction.atomic
 def _refused(attempt: Attempt, error: Refused) -> str:
-    attempt = _answered(attempt, error.code, str(error))
+    # The shortcode first, as in the claim: two that lock in another order would deadlock.
     if is_configuration(error):
         shortcodes.pause(attempt.shortcode, shortcodes.Pause.CONFIGURATION, reason=str(error),
                          by=BY)  # fmt: skip
+    attempt = _answered(attempt, error.code, str(error))
     return evidence.failed(attempt, code=error.code, words=str(error), by=BY)
 
 
@@ -293,15 +307,20 @@ def cancel_since_approval_is_over(disbursement: Disbursement, *, words: str, by:
     return f"{disbursement.reference} is cancelled: {words}"
 
 
-def next_waiting(partner_id: UUID) -> int | None:
-    """The partner's next payout that is due and that nobody works at."""
+def next_after(pk: int) -> int | None:
+    """The same partner's next payout that is due and that nobody works at."""
+    done = Disbursement.objects.get(pk=pk)
+    if done.status == Status.APPROVED and done.due_at <= timezone.now():
+        # It made no room, it waits for its turn: two of those would ring each other without end.
+        return None
     return (
         Disbursement.objects.filter(
             sweeping.is_free(),
-            partner_id=partner_id,
+            partner_id=done.partner_id,
             status=Status.APPROVED,
             due_at__lte=timezone.now(),
         )
+        .exclude(pk=pk)
         .order_by("due_at")
         .values_list("pk", flat=True)
         .first()

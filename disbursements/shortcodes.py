@@ -68,7 +68,7 @@ def waits_for_canary(shortcode: MpesaShortcode) -> bool:
     if proved_at and proved_at > now - PROOF_LASTS:
         return False
     return Attempt.objects.filter(
-        Q(created_at__gt=now - CANARY_WAIT), shortcode=shortcode, status__in=UNSETTLED
+        Q(sent_at__gt=now - CANARY_WAIT), shortcode=shortcode, status__in=UNSETTLED
     ).exists()
 
 
@@ -83,17 +83,34 @@ def has_float_for(shortcode: MpesaShortcode, amount: Decimal) -> bool:
 
 def proved(shortcode: MpesaShortcode) -> None:
     """M-Pesa answered in a way that only a right credential gets."""
-    MpesaShortcode.objects.filter(pk=shortcode.pk).update(credential_proved_at=timezone.now())
+    # Not while it is paused for its credential: a late result is about a request before that.
+    MpesaShortcode.objects.filter(pk=shortcode.pk).exclude(pause=Pause.CONFIGURATION).update(
+        credential_proved_at=timezone.now()
+    )
 
 
-def pause(shortcode: MpesaShortcode, kind: str, *, reason: str, by: str) -> bool:
-    """Stop sending from a shortcode; False if it is paused already (the first reason stays)."""
-    changed = MpesaShortcode.objects.filter(pk=shortcode.pk, pause=Pause.NONE).update(
+def pause(
+    shortcode: MpesaShortcode,
+    kind: str,
+    *,
+    reason: str,
+    by: str,
+    too_small_for: Decimal | int | None = None,
+) -> bool:
+    """Stop sending from a shortcode; False if it is paused already (the first reason stays).
+
+    Only a wrong credential outdoes want of float, which would end by itself.
+    """
+    rows = MpesaShortcode.objects.filter(pk=shortcode.pk)
+    outdone = [Pause.NONE]
+    if kind == Pause.CONFIGURATION:
+        rows.update(credential_proved_at=None)
+        outdone.append(Pause.FUNDS)
+    changed = rows.filter(pause__in=outdone).update(
         pause=kind,
         paused_at=timezone.now(),
         pause_reason=reason[:300],
-        balance_when_paused=shortcode.utility_balance,
-        **({"credential_proved_at": None} if kind == Pause.CONFIGURATION else {}),
+        balance_when_paused=_less_than(too_small_for, shortcode.utility_balance),
     )
     if not changed:
         return False
@@ -106,6 +123,14 @@ def pause(shortcode: MpesaShortcode, kind: str, *, reason: str, by: str) -> bool
         shortcode=shortcode,
     )
     return True
+
+
+def _less_than(amount: Decimal | int | None, known: Decimal | None) -> Decimal | None:
+    """The float at a pause: what we knew, unless M-Pesa just showed that it is less."""
+    return min(
+        (b for b in (known, Decimal(amount) - 1 if amount else None) if b is not None),
+        default=None,
+    )
 
 
 def resume(shortcode: MpesaShortcode, *, by: str, reason: str) -> bool:

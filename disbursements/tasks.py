@@ -5,7 +5,7 @@ from datetime import timedelta
 from celery import shared_task
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from disbursements import callbacks, cases, doubt, payout
@@ -31,8 +31,7 @@ OVERDUE = {
 @shared_task
 def send_payout(pk: int) -> str:
     words = payout.send(pk)
-    partner_id = Disbursement.objects.values_list("partner_id", flat=True).get(pk=pk)
-    if (following := payout.next_waiting(partner_id)) and following != pk:
+    if following := payout.next_after(pk):
         doorbell.ring(send_payout, following)
     return words
 
@@ -131,10 +130,10 @@ def sweep_failed() -> int:
     """Failed for want of float, which is back: try again under a new id."""
     ready = (
         Disbursement.objects.filter(status=Status.FAILED, failure_code__in=RETRIED_BY_THEMSELVES)
-        .filter(partner__shortcodes__in=MpesaShortcode.objects.filter(pause="", is_default=True))
+        .filter(partner__shortcodes__in=_ready_shortcodes())
         .annotate(tries=Count("attempts", distinct=True))
         .filter(tries__lt=MOST_ATTEMPTS, partner__is_active=True)
-        .exclude(cases__closed_at=None, cases__kind="contradiction")
+        .exclude(cases.is_open(*cases.MONEY_IN_QUESTION))
     )
     found = 0
     for disbursement in ready[:AT_ONCE]:
@@ -148,18 +147,32 @@ def sweep_failed() -> int:
     return found
 
 
+def _ready_shortcodes() -> QuerySet[MpesaShortcode]:
+    return MpesaShortcode.objects.filter(pause="", is_default=True, is_active=True)
+
+
 @shared_task
 @sweeping.sweeper
 def sweep_overdue() -> int:
     """What waited too long is put in front of a person, with what to do."""
-    long_ago = timezone.now() - WAITED_TOO_LONG
-    overdue = Disbursement.objects.filter(status_at__lt=long_ago).filter(
-        Q(status=Status.APPROVED) | Q(status=Status.PAID, connection__isnull=False)
-    )
-    for disbursement in overdue.exclude(cases__closed_at=None, cases__kind="overdue")[:AT_ONCE]:
+    overdue = _overdue()
+    for disbursement in overdue.exclude(cases.is_open("overdue"))[:AT_ONCE]:
         words = OVERDUE[Status(disbursement.status)]
         cases.open_case("overdue", f"{disbursement.reference} {words}", disbursement=disbursement)
     return overdue.count()
+
+
+def _overdue() -> QuerySet[Disbursement]:
+    long_ago = timezone.now() - WAITED_TOO_LONG
+    # Each try that wasn't sent makes it newly approved, so the attempt's age counts as well.
+    tried = Attempt.objects.filter(
+        disbursement=OuterRef("pk"), status=AttemptStatus.NOT_SENT, created_at__lt=long_ago
+    )
+    return Disbursement.objects.filter(
+        Q(status=Status.APPROVED, status_at__lt=long_ago)
+        | Q(Exists(tried), status=Status.APPROVED)
+        | Q(status=Status.PAID, status_at__lt=long_ago, connection__isnull=False)
+    )
 
 
 @shared_task

@@ -35,6 +35,7 @@ def test_only_the_moves_in_the_table_are_allowed(manual, was, to):
             row.move(to, by="test", **changes)
 
 
+@pytest.mark.lesson(7)
 @pytest.mark.parametrize(
     "was, to", [(a, b) for a, b in itertools.product(Status, Status) if b not in NEXT[a] and a != b]
 )
@@ -64,6 +65,7 @@ def test_a_move_writes_its_line_of_history(manual):
     )  # fmt: skip
 
 
+@pytest.mark.lesson(7)
 def test_a_change_of_status_without_a_line_of_history_is_refused_by_the_database(manual):
     row = manual(Status.AWAITING_APPROVAL)
 
@@ -135,6 +137,7 @@ def test_a_loan_has_one_live_or_paid_disbursement(take_in):
         )
 
 
+@pytest.mark.lesson(6)
 def test_a_disbursement_has_one_live_or_paid_attempt(sent, shortcode):
     attempt = sent()
 
