@@ -172,5 +172,5 @@ def _note(callback: Callback, state: State, words: str) -> None:
     Callback.objects.filter(pk=callback.pk).update(
         state=state, outcome=words[:500], processed_at=timezone.now(), tries=callback.tries + 1
     )
-    log.info("callback_processed", callback=callback.pk, state=state.value,
-             attempt=callback.attempt_id, inquiry=callback.inquiry_id)  # fmt: skip
+    log.info("callback_processed", callback_id=callback.pk, state=state.value,
+             attempt_id=callback.attempt_id, inquiry_id=callback.inquiry_id)  # fmt: skip

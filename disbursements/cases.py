@@ -26,7 +26,8 @@ def open_case(kind: str, words: str, **about: Any) -> Case:
             told = Concat(F("words"), Value("\n" + words))
             Case.objects.filter(pk=case.pk).update(words=told)
     if is_new:
-        log.warning("case_opened", case=case.pk, kind=kind, **{k: v.pk for k, v in about.items()})
+        ids = {f"{name}_id": row.pk for name, row in about.items()}
+        log.warning("case_opened", case_id=case.pk, kind=kind, **ids)
     return case
 
 

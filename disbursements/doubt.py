@@ -12,12 +12,13 @@ from django.utils import timezone
 from disbursements import callback_bodies, cases, evidence, results, shortcodes
 from disbursements.callback_bodies import Outcome
 from disbursements.models import Attempt, Disbursement, Inquiry
+from disbursements.mpesa import is_configuration
 from disbursements.msisdn import normalise
 from disbursements.results import Meaning
 from disbursements.states import AttemptStatus, Status, TransitionRefused
 from partners.models import MpesaShortcode
 from paymentvault import sweeping
-from paymentvault.http import RemoteError
+from paymentvault.http import Refused, RemoteError
 
 BY = "M-Pesa's status query"
 ASKABLE = (Status.SENT, Status.IN_DOUBT)
@@ -62,8 +63,16 @@ def _ask(disbursement: Disbursement, attempt: Attempt) -> str:
             timeout_url=inquiry.callback_url("t"),
         )
     except RemoteError as error:
-        return _answer_to(inquiry, code=error.code or "none", words=str(error))
+        return _no_answer(inquiry, error)
     return _answer_to(inquiry, code="0", words=accepted.words, at=accepted.conversation_id)
+
+
+def _no_answer(inquiry: Inquiry, error: RemoteError) -> str:
+    """What refuses a question for its credential would refuse the next payout too."""
+    if isinstance(error, Refused) and is_configuration(error):
+        shortcodes.pause(inquiry.shortcode, shortcodes.Pause.CONFIGURATION, reason=str(error),
+                         by=BY)  # fmt: skip
+    return _answer_to(inquiry, code=error.code or "none", words=str(error))
 
 
 @transaction.atomic
@@ -180,7 +189,7 @@ def ask_balance(shortcode: MpesaShortcode) -> Inquiry:
             result_url=inquiry.callback_url("b"), timeout_url=inquiry.callback_url("t")
         )
     except RemoteError as error:
-        _answer_to(inquiry, code=error.code or "none", words=str(error))
+        _no_answer(inquiry, error)
         raise
     _answer_to(inquiry, code="0", words=accepted.words, at=accepted.conversation_id)
     return inquiry

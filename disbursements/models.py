@@ -197,7 +197,7 @@ class Disbursement(models.Model):
             self.transitions.create(old=was, new=to, by=by, note=note)
 
         self.refresh_from_db()
-        log.info("moved", disbursement=self.pk, was=was.value, to=to.value, by=by)
+        log.info("moved", disbursement_id=self.pk, was=was.value, to=to.value, by=by)
 
     def live_attempt(self) -> "Attempt | None":
         return self.attempts.exclude(status=AttemptStatus.FAILED).first()
@@ -275,6 +275,7 @@ class Attempt(MpesaRequest):
     amount_kes = models.PositiveIntegerField()
     msisdn = models.CharField(max_length=12)
     sends = models.PositiveSmallIntegerField(default=1)
+    rests_until = models.DateTimeField(null=True)
     inquiries_made = models.PositiveSmallIntegerField(default=0)
     receipt = models.CharField(max_length=20, blank=True)
 

@@ -6,7 +6,7 @@ gateway said so before M-Pesa saw it. Error codes and shapes: the Daraja contrac
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from cryptography import x509
@@ -47,9 +47,9 @@ class Initiator:
     """The API operator. Either a ready-made security credential, or password and certificate."""
 
     name: str
-    password: str = ""
-    certificate: str = ""
-    security_credential: str = ""
+    password: str = field(default="", repr=False)
+    certificate: str = field(default="", repr=False)
+    security_credential: str = field(default="", repr=False)
 
     def credential(self) -> str:
         return self.security_credential or security_credential(self.password, self.certificate)

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from disbursements import cases, evidence, limits, loans, shortcodes
 from disbursements.holds import Hold, HoldReason, in_words
+from disbursements.intake import reasons_in
 from disbursements.loans import LoanFacts
 from disbursements.models import Attempt, Disbursement
 from disbursements.mpesa import Accepted, MpesaClient, is_configuration
@@ -99,6 +100,7 @@ def _ready_shortcode(disbursement: Disbursement) -> MpesaShortcode:
     if shortcode is None:
         raise Stop(HoldReason(Hold.NO_SHORTCODE, "The partner has no active default shortcode."))
     _check(shortcode)
+    _check_rest(earlier)
     if not shortcodes.has_float_for(shortcode, disbursement.amount):
         raise Wait(f"The float of KES {shortcode.utility_balance:,.2f} is too small.", seconds=60)
     return shortcode
@@ -118,6 +120,14 @@ def _check(shortcode: MpesaShortcode) -> None:
         raise Wait("Another payout first proves that the credential is right.", seconds=2)
 
 
+def _check_rest(earlier: Attempt | None) -> None:
+    """A bell that rings late must not cut short the pause after a gateway that was too busy."""
+    now = timezone.now()
+    if earlier and earlier.rests_until and earlier.rests_until > now:
+        seconds = (earlier.rests_until - now).seconds + 1
+        raise Wait(f"It was not sent lately: {earlier.answer_words}", seconds=seconds)
+
+
 def _loan_now(disbursement: Disbursement) -> LoanFacts | None:
     """The loan re-read now; None for a disbursement without a loan system."""
     if not disbursement.connection_id:
@@ -132,7 +142,10 @@ def _loan_now(disbursement: Disbursement) -> LoanFacts | None:
 
 
 def compare_with_approval(disbursement: Disbursement, facts: LoanFacts | None) -> None:
-    """Raise unless loan, sum and number are still what they were at approval."""
+    """Raise unless loan, sum and number are still what they were, and nothing new speaks against.
+
+    What a person released stays released.
+    """
     if facts is None:
         return
     if not facts.is_approved:
@@ -147,6 +160,9 @@ def compare_with_approval(disbursement: Disbursement, facts: LoanFacts | None) -
     if changed:
         words = f"Changed in Mifos X since approval: {'; '.join(changed)}."
         raise Stop(HoldReason(Hold.CHANGED_SINCE_APPROVAL, words))
+    found = [r for r in reasons_in(facts) if r.hold not in disbursement.released_holds]
+    if found:
+        raise Stop(*found)
 
 
 @transaction.atomic
@@ -211,7 +227,7 @@ def _call(attempt: Attempt, mpesa: MpesaClient) -> str:
         return _unknown(attempt, error)
     except Exception as error:
         # A fault of ours after the claim: the request may have left.
-        log.exception("payout_broke", attempt=attempt.pk)
+        log.exception("payout_broke", attempt_id=attempt.pk)
         return _unknown(attempt, OutcomeUnknown(f"A fault of ours: {type(error).__name__}."))
     return _accepted(attempt, accepted)
 
@@ -221,7 +237,7 @@ def _accepted(attempt: Attempt, accepted: Accepted) -> str:
     attempt = _answered(attempt, "0", accepted.words, conversation_id=accepted.conversation_id)
     ours = attempt.originator_conversation_id
     if accepted.originator_conversation_id not in ("", ours):
-        log.warning("other_originator_id", attempt=attempt.pk)
+        log.warning("other_originator_id", attempt_id=attempt.pk)
     if attempt.status != AttemptStatus.SENDING:
         return "A callback came before M-Pesa's answer."
     attempt.status = AttemptStatus.SENT
@@ -245,10 +261,11 @@ def _not_sent(attempt: Attempt, error: NotSent) -> str:
     attempt = _answered(attempt, error.code or "not-sent", str(error))
     if attempt.status != AttemptStatus.SENDING:
         return "A callback came although the request seemed not to have left."
-    attempt.status = AttemptStatus.NOT_SENT
+    rest = BACK_OFF[min(attempt.sends, len(BACK_OFF)) - 1]
+    attempt.status, attempt.rests_until = AttemptStatus.NOT_SENT, timezone.now() + rest
     attempt.save()
-    due_at = timezone.now() + BACK_OFF[min(attempt.sends, len(BACK_OFF)) - 1]
-    return _move(attempt, Status.APPROVED, f"Not sent: {error} No money moved.", due_at=due_at)
+    note = f"Not sent: {error} No money moved."
+    return _move(attempt, Status.APPROVED, note, due_at=attempt.rests_until)
 
 
 @transaction.atomic

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
+from structlog.contextvars import bound_contextvars
 
 from disbursements import callbacks, cases, doubt, payout
 from disbursements.models import Attempt, Callback, Disbursement
@@ -30,7 +31,8 @@ OVERDUE = {
 
 @shared_task
 def send_payout(pk: int) -> str:
-    words = payout.send(pk)
+    with bound_contextvars(disbursement_id=pk):
+        words = payout.send(pk)
     if following := payout.next_after(pk):
         doorbell.ring(send_payout, following)
     return words
@@ -38,7 +40,8 @@ def send_payout(pk: int) -> str:
 
 @shared_task
 def process_callback(pk: int) -> str:
-    words = callbacks.process(pk)
+    with bound_contextvars(callback_id=pk):
+        words = callbacks.process(pk)
     ring_those_who_waited_for(pk)
     return words
 
@@ -56,7 +59,8 @@ def ring_those_who_waited_for(callback_pk: int) -> None:
 
 @shared_task
 def ask_mpesa(pk: int) -> str:
-    return doubt.ask(pk)
+    with bound_contextvars(disbursement_id=pk):
+        return doubt.ask(pk)
 
 
 def _approved() -> QuerySet[Disbursement]:

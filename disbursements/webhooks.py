@@ -74,5 +74,5 @@ def _text(body: bytes) -> str:
 
 
 def _refuse(address: str | None, what: str) -> NoReturn:
-    audit.record("refused", by="stranger", source_address=address, what=what)
+    audit.refused(what, source_address=address)
     raise Http404

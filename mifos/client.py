@@ -6,7 +6,7 @@ Old servers ignore what they don't know, so what was asked for is always checked
 
 import base64
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
@@ -47,7 +47,7 @@ class MifosClient:
     tenant: str
     transport: Transport
     username: str = ""
-    password: str = ""
+    password: str = field(default="", repr=False)
     tokens: Tokens | None = None
     """Where there are tokens they are used (OAuth2), otherwise Basic."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from disbursements import cases, intake
@@ -179,14 +180,13 @@ def _other_act(event: Event, evidence: bodies.Evidence) -> tuple[Disbursement | 
     """An approval was ended, or a loan disbursed, in Mifos X."""
     if evidence.loan_id is None:
         raise Ignored("It names no loan; the command failed or is parked.")
-    disbursement = (
-        Disbursement.objects.filter(connection=event.connection, loan_id=evidence.loan_id)
-        .exclude(status__in=OVER_BEFORE_PAYMENT)
-        .first()
-    )
-    if disbursement is None:
+    ours = Disbursement.objects.filter(connection=event.connection, loan_id=evidence.loan_id)
+    if not ours.exists():
         raise Ignored("No disbursement of ours is for this loan.")
     facts = port.read_facts(event.connection, evidence.loan_id)
+    disbursement = ours.exclude(status__in=OVER_BEFORE_PAYMENT).first()
+    if disbursement is None:
+        return ours.latest("pk"), _over_already(ours, facts)
     if event.action == "DISBURSALUNDO":
         return disbursement, _undone(disbursement, facts)
     if facts.is_approved:
@@ -195,6 +195,14 @@ def _other_act(event: Event, evidence: bodies.Evidence) -> tuple[Disbursement | 
         raise NotYet(words) if event.tries < len(LOOK_AGAIN_AFTER) else Ignored(words)
     what = ENDS.get(event.action, "disbursed by somebody else")
     return disbursement, stop(disbursement, what=what)
+
+
+def _over_already(ours: QuerySet[Disbursement], facts: LoanFacts) -> str:
+    """What a person had stopped is over in Mifos X too: its next approval is a new one."""
+    if facts.is_approved:
+        raise Ignored("Nothing of ours waits to be paid, and the loan is approved in Mifos X.")
+    ours.filter(status__in=OVER_BEFORE_PAYMENT).update(is_approval_over=True)
+    return "Nothing of ours waited to be paid; the loan's next approval counts as a new one."
 
 
 @transaction.atomic
@@ -266,7 +274,7 @@ def _note(
         tries=event.tries + 1, entity=event.entity, action=event.action, loan_id=event.loan_id,
     )  # fmt: skip
     log.info("event_processed", event_id=str(event.pk), state=state.value,
-             disbursement=disbursement and disbursement.pk)  # fmt: skip
+             disbursement_id=disbursement and disbursement.pk)  # fmt: skip
     return words
 
 

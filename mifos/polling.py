@@ -81,9 +81,9 @@ def poll_all() -> int:
         except Resting:
             continue
         except RemoteError as error:
-            log.warning("poll_failed", connection=connection.pk, words=str(error))
+            log.warning("poll_failed", connection_id=connection.pk, words=str(error))
             MifosConnection.objects.filter(pk=connection.pk).update(last_error=str(error)[:300])
         except Exception:
             # A fault of ours, with one partner's loans, is no reason to miss the others'.
-            log.exception("poll_broke", connection=connection.pk)
+            log.exception("poll_broke", connection_id=connection.pk)
     return new

@@ -135,7 +135,7 @@ def _confirm(
                                  external_id=external_id)  # fmt: skip
     except RemoteError as error:
         # The loan is disbursed by us all the same.
-        log.warning("receipt_not_noted", disbursement=disbursement.pk, words=str(error))
+        log.warning("receipt_not_noted", disbursement_id=disbursement.pk, words=str(error))
     return ours
 
 
@@ -280,5 +280,5 @@ def _later(disbursement: Disbursement, why: NotRecorded) -> str:
             "goes on trying.",
             disbursement=disbursement,
         )
-    log.warning("not_recorded", disbursement=disbursement.pk, code=why.code)
+    log.warning("not_recorded", disbursement_id=disbursement.pk, code=why.code)
     return f"{disbursement.reference} is paid, not recorded yet: {why.words}"

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from celery import shared_task
+from structlog.contextvars import bound_contextvars
 
 from disbursements.models import Disbursement
 from disbursements.states import Status
@@ -16,7 +17,8 @@ AT_ONCE = 200
 
 @shared_task
 def process_event(pk: str) -> str:
-    words = events.process(pk)
+    with bound_contextvars(event_id=pk):
+        words = events.process(pk)
     event = Event.objects.select_related("disbursement").get(pk=pk)
     if event.disbursement and event.disbursement.status == Status.APPROVED:
         doorbell.ring(send_payout, event.disbursement_id)
@@ -25,7 +27,8 @@ def process_event(pk: str) -> str:
 
 @shared_task
 def record_in_mifos(pk: int) -> str:
-    return recording.record(pk)
+    with bound_contextvars(disbursement_id=pk):
+        return recording.record(pk)
 
 
 @shared_task

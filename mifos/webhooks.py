@@ -130,7 +130,7 @@ def _connection_by(token: str, request: HttpRequest) -> MifosConnection:
 
 
 def _refuse(request: HttpRequest, what: str) -> NoReturn:
-    audit.record("refused", by="stranger", source_address=source_address(request), what=what)
+    audit.refused(what, source_address=source_address(request))
     raise Http404
 
 

@@ -1,8 +1,14 @@
 """One line in the audit, in the transaction of what it tells."""
 
+from datetime import timedelta
 from typing import Any
 
-from paymentvault.models import AuditEvent
+import structlog
+from django.utils import timezone
+
+from paymentvault.models import REFUSED, AuditEvent
+
+log = structlog.get_logger(__name__)
 
 
 def record(
@@ -23,3 +29,14 @@ def record(
         source_address=source_address,
         detail=detail,
     )
+
+
+def refused(what: str, *, source_address: str | None) -> None:
+    """A stranger was turned away. One line a minute for an address: a flood mustn't fill it."""
+    log.warning("refused", what=what, source_address=source_address)
+    a_minute_ago = timezone.now() - timedelta(minutes=1)
+    lately = AuditEvent.objects.filter(
+        act=REFUSED, source_address=source_address, at__gte=a_minute_ago
+    )
+    if not lately.exists():
+        record(REFUSED, by="stranger", source_address=source_address, what=what)

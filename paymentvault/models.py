@@ -9,6 +9,9 @@ class User(AbstractUser):
     """A member of staff."""
 
 
+REFUSED = "refused"
+
+
 class AuditEvent(models.Model):
     """One line of what people and the system did. Append-only, also for the table's owner."""
 
@@ -22,6 +25,13 @@ class AuditEvent(models.Model):
 
     class Meta:
         ordering = ["-pk"]
+        indexes = [
+            models.Index(
+                name="refused_lately",
+                fields=["source_address", "-at"],
+                condition=models.Q(act=REFUSED),
+            )
+        ]
         triggers = [
             pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)
         ]

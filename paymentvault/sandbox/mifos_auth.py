@@ -56,7 +56,8 @@ def _basic(request: Request) -> tuple[str, str]:
 
 def known(world: "Mifos", name: str, password: str) -> User | None:
     user = world.users.get(name)
-    return user if user and secrets.compare_digest(user.password.encode(), password.encode()) else None
+    is_right = user and secrets.compare_digest(user.password.encode(), password.encode())
+    return user if is_right else None
 
 
 def _by_token(world: "Mifos", request: Request) -> User:

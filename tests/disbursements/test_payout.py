@@ -50,6 +50,8 @@ def approved(manual, shortcode) -> Disbursement:
 
 
 def sent_again(disbursement: Disbursement) -> Disbursement:
+    """Once its rest after a busy gateway is over."""
+    Attempt.objects.filter(disbursement=disbursement).update(rests_until=None)
     tasks.send_payout(disbursement.pk)
     disbursement.refresh_from_db()
     return disbursement
@@ -89,6 +91,23 @@ def test_what_is_provably_not_sent_goes_again_under_the_same_id(approved, wire):
     assert len(wire.posts) == 2
     assert len(set(wire.ids)) == 1
     assert Attempt.objects.get().sends == 2
+
+
+def test_a_bell_that_rings_late_does_not_cut_the_rest_short(approved, wire):
+    wire.answer = NotSent("the gateway is busy")
+    sent_again(approved)
+
+    words = payout.send(approved.pk)
+
+    assert len(wire.posts) == 1
+    assert "not sent lately" in words
+
+
+def test_what_turns_unpayable_after_approval_is_held(take_in, facts):
+    taken = take_in()
+
+    with pytest.raises(payout.Stop, match="top-up"):
+        payout.compare_with_approval(taken, facts(is_top_up=True))
 
 
 def test_what_is_not_sent_waits_longer_each_time(approved, wire):

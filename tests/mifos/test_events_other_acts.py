@@ -4,7 +4,7 @@ import pytest
 
 from disbursements.models import Case, Disbursement
 from disbursements.states import MONEY_MOVED, MOVING, UNPAID, Status
-from mifos import events
+from mifos import events, polling
 from tests.mifos.conftest import envelope, flat, headers
 
 pytestmark = pytest.mark.django_db
@@ -56,8 +56,19 @@ def test_an_approval_that_ends_stops_what_isn_t_paid(tell, paid, mifos, status, 
     event = tell(action, disbursement.loan_id)
 
     assert outcome(disbursement) == after_an_end(status)
-    waits = "waiting" if status == Status.RECEIVED else "ignored"
-    assert event.state == ("done" if after_an_end(status) else waits)
+    assert event.state == ("waiting" if status == Status.RECEIVED else "done")
+
+
+def test_what_a_person_stopped_is_new_again_once_its_approval_has_ended(tell, paid, mifos):
+    stopped = paid(Status.CANCELLED)
+    mifos.undo_approval(stopped.loan_id)
+    tell("APPROVALUNDO", stopped.loan_id)
+    mifos.approve(stopped.loan_id, faults=["lost_hook"])
+
+    polling.poll(stopped.connection)
+
+    again = Disbursement.objects.exclude(pk=stopped.pk).get(loan_id=stopped.loan_id)
+    assert (again.approval_number, again.status) == (2, Status.APPROVED)
 
 
 def after_a_disbursal(status):

@@ -1,6 +1,7 @@
 """The audit only grows, also for whoever has psql."""
 
 import pytest
+import time_machine
 from django.db import DatabaseError, connection, transaction
 
 from paymentvault import audit
@@ -58,3 +59,15 @@ def test_a_line_goes_with_the_transaction_of_what_it_tells():
 
 def test_a_long_subject_is_cut():
     assert len(audit.record("refused", by="stranger", subject="x" * 500).subject) == 100
+
+
+def test_a_flood_of_refusals_leaves_one_line_a_minute_for_an_address():
+    with time_machine.travel("2026-11-23 09:00Z") as clock:
+        for _ in range(3):
+            audit.refused("a wrong token", source_address="192.0.2.1")
+        audit.refused("a wrong token", source_address="192.0.2.2")
+        clock.shift(61)
+        audit.refused("a wrong token", source_address="192.0.2.1")
+
+    lines = AuditEvent.objects.filter(act="refused").order_by("pk")
+    assert [line.source_address for line in lines] == ["192.0.2.1", "192.0.2.2", "192.0.2.1"]
