@@ -12,18 +12,14 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from disbursements import cases, evidence, limits, loans, shortcodes
-from disbursements.holds import Hold, HoldReason, in_words
-from disbursements.intake import reasons_in
-from disbursements.loans import LoanFacts
+from disbursements import evidence, gates, shortcodes
+from disbursements.holds import HoldReason, in_words
 from disbursements.models import Attempt, Disbursement
 from disbursements.mpesa import Accepted, MpesaClient, is_configuration
-from disbursements.msisdn import normalise
 from disbursements.states import AttemptStatus, Status, TransitionRefused
-from partners.models import MpesaShortcode, Partner
+from partners.models import MpesaShortcode
 from paymentvault import sweeping
-from paymentvault.http import NotSent, OutcomeUnknown, Refused, RemoteError
-from paymentvault.models import KillSwitch
+from paymentvault.http import NotSent, OutcomeUnknown, Refused
 
 log = structlog.get_logger(__name__)
 
@@ -32,26 +28,6 @@ BY = "payout"
 AT_ONCE_PER_PARTNER = 4
 FIRST_STATUS_QUERY_AFTER = timedelta(seconds=30)
 BACK_OFF = [timedelta(seconds=s) for s in (10, 30, 120, 600)]
-
-
-class Wait(Exception):
-    """It can't go now; it is tried again later."""
-
-    def __init__(self, words: str, *, seconds: int = 30) -> None:
-        super().__init__(words)
-        self.delay = timedelta(seconds=seconds)
-
-
-class Stop(Exception):
-    """It must not go as it stands."""
-
-    def __init__(self, *reasons: HoldReason) -> None:
-        super().__init__(in_words(list(reasons)))
-        self.reasons = list(reasons)
-
-
-class ApprovalOver(Exception):
-    """The loan is no longer approved and waiting for its money."""
 
 
 def send(pk: int) -> str:
@@ -68,20 +44,20 @@ def send(pk: int) -> str:
 def _try(disbursement: Disbursement) -> str:
     try:
         return _send(disbursement)
-    except Wait as wait:
+    except gates.Wait as wait:
         return _postpone(disbursement, str(wait), wait.delay)
-    except Stop as stop:
+    except gates.Stop as stop:
         return _hold(disbursement, stop.reasons)
-    except ApprovalOver as over:
+    except gates.ApprovalOver as over:
         return cancel_since_approval_is_over(disbursement, words=str(over), by=BY)
     except TransitionRefused as refused:
         return str(refused)
 
 
 def _send(disbursement: Disbursement) -> str:
-    shortcode = _ready_shortcode(disbursement)
-    facts = _loan_now(disbursement)
-    compare_with_approval(disbursement, facts)
+    shortcode = gates.ready_shortcode(disbursement)
+    facts = gates.loan_now(disbursement)
+    gates.compare_with_approval(disbursement, facts)
     mpesa = shortcodes.client_of(shortcode)
     return _call(_claim(disbursement, shortcode), mpesa)
 
@@ -93,78 +69,6 @@ def _is_its_turn(disbursement: Disbursement) -> bool:
     return at_work.count() < AT_ONCE_PER_PARTNER
 
 
-def _ready_shortcode(disbursement: Disbursement) -> MpesaShortcode:
-    """The shortcode to pay from, or the reason why nothing can be paid now."""
-    earlier = disbursement.live_attempt()
-    shortcode = earlier.shortcode if earlier else shortcodes.default_of(disbursement.partner)
-    if shortcode is None:
-        raise Stop(HoldReason(Hold.NO_SHORTCODE, "The partner has no active default shortcode."))
-    _check(shortcode)
-    _check_rest(earlier)
-    if not shortcodes.has_float_for(shortcode, disbursement.amount):
-        raise Wait(f"The float of KES {shortcode.utility_balance:,.2f} is too small.", seconds=60)
-    return shortcode
-
-
-def _check(shortcode: MpesaShortcode) -> None:
-    """Raise Wait if nothing may leave now; asked early, and again in the claim."""
-    if switch := KillSwitch.objects.first():
-        raise Wait(str(switch))
-    if not shortcode.partner.is_active:
-        raise Wait("The partner is not active.", seconds=300)
-    if not shortcode.is_active:
-        raise Wait(f"Shortcode {shortcode.shortcode} is not active.", seconds=300)
-    if shortcode.is_paused:
-        raise Wait(f"Shortcode {shortcode.shortcode} is paused: {shortcode.pause_reason}")
-    if shortcodes.waits_for_canary(shortcode):
-        raise Wait("Another payout first proves that the credential is right.", seconds=2)
-
-
-def _check_rest(earlier: Attempt | None) -> None:
-    """A bell that rings late must not cut short the pause after a gateway that was too busy."""
-    now = timezone.now()
-    if earlier and earlier.rests_until and earlier.rests_until > now:
-        seconds = (earlier.rests_until - now).seconds + 1
-        raise Wait(f"It was not sent lately: {earlier.answer_words}", seconds=seconds)
-
-
-def _loan_now(disbursement: Disbursement) -> LoanFacts | None:
-    """The loan re-read now; None for a disbursement without a loan system."""
-    if not disbursement.connection_id:
-        return None
-    system = loans.system_of(disbursement)
-    if system is None:
-        raise Stop(HoldReason(Hold.NO_LOAN_SYSTEM, "Its loan system is not set up."))
-    try:
-        return system.read(disbursement)
-    except RemoteError as error:
-        raise Wait(f"The loan can't be re-read: {error}", seconds=30) from error
-
-
-def compare_with_approval(disbursement: Disbursement, facts: LoanFacts | None) -> None:
-    """Raise unless loan, sum and number are still what they were, and nothing new speaks against.
-
-    What a person released stays released.
-    """
-    if facts is None:
-        return
-    if not facts.is_approved:
-        raise ApprovalOver(f"The loan is {facts.status_words} in Mifos X.")
-    changes = [
-        ("sum", disbursement.amount, facts.net),
-        ("number", disbursement.msisdn, normalise(facts.phone)),
-        ("client", disbursement.client_id, facts.client_id),
-        ("approval date", disbursement.approved_on, facts.approved_on),
-    ]
-    changed = [f"{what} was {then}, is {now}" for what, then, now in changes if then != now]
-    if changed:
-        words = f"Changed in Mifos X since approval: {'; '.join(changed)}."
-        raise Stop(HoldReason(Hold.CHANGED_SINCE_APPROVAL, words))
-    found = [r for r in reasons_in(facts) if r.hold not in disbursement.released_holds]
-    if found:
-        raise Stop(*found)
-
-
 @transaction.atomic
 def _claim(disbursement: Disbursement, shortcode: MpesaShortcode) -> Attempt:
     """Commit the intent: the attempt, and the move to *sending*, before anything leaves us."""
@@ -174,9 +78,9 @@ def _claim(disbursement: Disbursement, shortcode: MpesaShortcode) -> Attempt:
         .select_related("partner")
         .get(pk=shortcode.pk)
     )
-    _check(locked)
-    _check_limits(disbursement, locked.partner)
-    _check_cases(disbursement)
+    gates.check(locked)
+    gates.check_limits(disbursement, locked.partner)
+    gates.check_cases(disbursement)
     attempt = disbursement.live_attempt()
     if attempt and attempt.status != AttemptStatus.NOT_SENT:
         raise TransitionRefused(f"{disbursement.reference} has an attempt that may be with M-Pesa.")
@@ -192,20 +96,6 @@ def _claim(disbursement: Disbursement, shortcode: MpesaShortcode) -> Attempt:
     attempt.save()
     disbursement.move(Status.SENDING, by=BY, note=f"Attempt {attempt.originator_conversation_id}.")
     return attempt
-
-
-def _check_limits(disbursement: Disbursement, partner: Partner) -> None:
-    found = limits.reasons(disbursement.amount, partner=partner)
-    if daily := limits.daily_reason(disbursement):
-        found.append(daily)
-    if stops := [reason for reason in found if reason.hold not in disbursement.released_holds]:
-        raise Stop(*stops)
-
-
-def _check_cases(disbursement: Disbursement) -> None:
-    if cases.has_open_case(disbursement, *cases.MONEY_IN_QUESTION):
-        words = "Money may have moved for it already; its case must be settled first."
-        raise Stop(HoldReason(Hold.MAY_BE_PAID, words))
 
 
 def _call(attempt: Attempt, mpesa: MpesaClient) -> str:

@@ -16,7 +16,6 @@ from partners.models import MpesaShortcode
 from paymentvault import doorbell, sweeping
 from paymentvault.http import RemoteError
 
-AT_ONCE = 200
 # Failures that prove that no money moved and that end by themselves once the float is back.
 RETRIED_BY_THEMSELVES = {"1"}
 MOST_ATTEMPTS = 4
@@ -73,10 +72,7 @@ def _approved() -> QuerySet[Disbursement]:
 def sweep_approved() -> int:
     """Approved and due, yet nobody sent it."""
     due = Disbursement.objects.filter(sweeping.is_free(), status=Status.APPROVED)
-    found = sweeping.claim_due(due, at_most=AT_ONCE, again_after=timedelta(seconds=20))
-    for pk in found:
-        doorbell.ring(send_payout, pk)
-    return len(found)
+    return sweeping.ring_for_due(send_payout, due, again_after=timedelta(seconds=20))
 
 
 @shared_task
@@ -86,7 +82,7 @@ def sweep_sending() -> int:
     long_ago = timezone.now() - timedelta(seconds=settings.SENDING_TOO_LONG_S)
     stuck = Disbursement.objects.filter(status=Status.SENDING, status_at__lt=long_ago)
     found = 0
-    for disbursement in stuck[:AT_ONCE]:
+    for disbursement in stuck[: sweeping.AT_ONCE]:
         found += _put_in_doubt(disbursement)
     return found
 
@@ -111,10 +107,7 @@ def _put_in_doubt(disbursement: Disbursement) -> bool:
 def sweep_unanswered() -> int:
     """Accepted or in doubt, and M-Pesa has said nothing: ask it."""
     due = Disbursement.objects.filter(sweeping.is_free(), status__in=[Status.SENT, Status.IN_DOUBT])
-    found = sweeping.claim_due(due, at_most=AT_ONCE, again_after=timedelta(seconds=60))
-    for pk in found:
-        doorbell.ring(ask_mpesa, pk)
-    return len(found)
+    return sweeping.ring_for_due(ask_mpesa, due, again_after=timedelta(seconds=60))
 
 
 @shared_task
@@ -122,10 +115,7 @@ def sweep_unanswered() -> int:
 def sweep_callbacks() -> int:
     """Kept, but not processed."""
     due = Callback.objects.filter(sweeping.is_free(), state=Callback.State.WAITING)
-    found = sweeping.claim_due(due, at_most=AT_ONCE, again_after=timedelta(seconds=60))
-    for pk in found:
-        doorbell.ring(process_callback, pk)
-    return len(found)
+    return sweeping.ring_for_due(process_callback, due, again_after=timedelta(seconds=60))
 
 
 @shared_task
@@ -140,7 +130,7 @@ def sweep_failed() -> int:
         .exclude(cases.is_open(*cases.MONEY_IN_QUESTION))
     )
     found = 0
-    for disbursement in ready[:AT_ONCE]:
+    for disbursement in ready[: sweeping.AT_ONCE]:
         try:
             note = "The shortcode has float again: a new attempt."
             disbursement.move(Status.APPROVED, by="system", note=note)
@@ -160,7 +150,7 @@ def _ready_shortcodes() -> QuerySet[MpesaShortcode]:
 def sweep_overdue() -> int:
     """What waited too long is put in front of a person, with what to do."""
     overdue = _overdue()
-    for disbursement in overdue.exclude(cases.is_open("overdue"))[:AT_ONCE]:
+    for disbursement in overdue.exclude(cases.is_open("overdue"))[: sweeping.AT_ONCE]:
         words = OVERDUE[Status(disbursement.status)]
         cases.open_case("overdue", f"{disbursement.reference} {words}", disbursement=disbursement)
     return overdue.count()

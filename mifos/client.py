@@ -23,15 +23,12 @@ from mifos.answers import (
     PaymentType,
     Unreadable,
 )
+from mifos.errors import BAD_TENANT, UNREADABLE, error_in
 from paymentvault.http import Answer, NotSent, OutcomeUnknown, Refused, Transport
 
 T = TypeVar("T")
 PAGE = 200
 DATE_FORMAT = {"dateFormat": "yyyy-MM-dd", "locale": "en"}
-
-NOT_AUTHENTICATED = "error.msg.not.authenticated"
-BAD_TENANT = "bad-tenant"
-UNREADABLE = "unreadable"
 
 
 class Tokens(Protocol):
@@ -313,52 +310,6 @@ class MifosClient:
         # As UTF-8, which Mifos X reads; requests would write Latin-1, or fail.
         login = f"{self.username}:{self.password}".encode()
         return f"Basic {base64.b64encode(login).decode()}"
-
-
-def fetch_oauth_token(
-    transport: Transport, *, token_url: str, client_id: str, client_secret: str,
-    username: str = "", password: str = "",
-) -> tuple[str, int]:  # fmt: skip
-    """A bearer token and its life in seconds: password grant with a username, else client's own."""
-    form = {"grant_type": "password", "username": username, "password": password}
-    if not username:
-        form = {"grant_type": "client_credentials"}
-    form |= {"client_id": client_id, "client_secret": client_secret}
-    try:
-        answer = transport.send("POST", token_url, data=form)
-    except OutcomeUnknown as error:
-        raise NotSent(f"No access token: {error}") from error
-    token, life = answer.object.get("access_token"), answer.object.get("expires_in", 300)
-    if answer.status == 200 and isinstance(token, str) and token:
-        return token, int(str(life)) if str(life).isdigit() else 300
-    if 400 <= answer.status < 500:
-        words = "The OAuth2 server refused the client or user."
-        raise Refused(words, code=NOT_AUTHENTICATED, status=answer.status)
-    raise NotSent(f"The OAuth2 server gave no token (HTTP {answer.status}).", status=answer.status)
-
-
-def error_in(answer: Answer) -> Refused | OutcomeUnknown:
-    """How sure we are after an answer that isn't 2xx. Server errors are unknown outcomes."""
-    code, words = _code_and_words(answer.object)
-    status = answer.status
-    if status >= 500 or 300 <= status < 400:
-        words = words or f"Mifos X answered HTTP {status}."
-        return OutcomeUnknown(words, code=code, status=status)
-    if status == 401:
-        words = words or "Mifos X refused the user name or password."
-        return Refused(words, code=code or NOT_AUTHENTICATED, status=status)
-    if status == 400 and not answer.object:
-        return Refused("Mifos X doesn't know this tenant.", code=BAD_TENANT, status=status)
-    return Refused(words or f"Mifos X answered HTTP {status}.", code=code, status=status)
-
-
-def _code_and_words(body: dict[str, Any]) -> tuple[str, str]:
-    """The specific code stands in the first of the errors; some answers have none."""
-    errors = body.get("errors")
-    inner = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
-    code = inner.get("userMessageGlobalisationCode") or body.get("userMessageGlobalisationCode")
-    words = inner.get("defaultUserMessage") or body.get("defaultUserMessage")
-    return str(code or "")[:120], str(words or "")[:250]
 
 
 def _hook_body(url: str, events: list[tuple[str, str]], display_name: str) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from mifos import port, tasks
 from mifos.answers import Hook, Identity
-from mifos.client import BAD_TENANT, UNREADABLE, MifosClient
+from mifos.client import MifosClient
+from mifos.errors import BAD_TENANT, UNREADABLE
 from partners.models import MifosConnection
 from partners.webhook_tokens import LONGEST_URL
 from paymentvault import audit, doorbell

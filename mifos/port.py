@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from disbursements.loans import LoanFacts
 from disbursements.models import Disbursement
-from mifos.client import MifosClient, fetch_oauth_token
+from mifos.client import MifosClient
+from mifos.oauth import fetch_oauth_token
 from partners.models import MifosConnection
 from partners.tokens import TokenStore
 from paymentvault import doorbell

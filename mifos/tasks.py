@@ -12,8 +12,6 @@ from mifos import events, polling, recording
 from mifos.models import Event
 from paymentvault import doorbell, sweeping
 
-AT_ONCE = 200
-
 
 @shared_task
 def process_event(pk: str) -> str:
@@ -36,11 +34,8 @@ def record_in_mifos(pk: int) -> str:
 def sweep_events() -> int:
     """Kept, but not processed."""
     due = Event.objects.filter(sweeping.is_free(), state=Event.State.WAITING)
-    found = sweeping.claim_due(due, at_most=AT_ONCE, again_after=timedelta(seconds=60))
-    for pk in found:
-        doorbell.ring(process_event, str(pk))
     events.show_what_waits()
-    return len(found)
+    return sweeping.ring_for_due(process_event, due, again_after=timedelta(seconds=60))
 
 
 @shared_task
@@ -50,10 +45,7 @@ def sweep_recording() -> int:
     due = Disbursement.objects.filter(
         sweeping.is_free(), status=Status.PAID, connection__isnull=False
     )
-    found = sweeping.claim_due(due, at_most=AT_ONCE, again_after=timedelta(seconds=60))
-    for pk in found:
-        doorbell.ring(record_in_mifos, pk)
-    return len(found)
+    return sweeping.ring_for_due(record_in_mifos, due, again_after=timedelta(seconds=60))
 
 
 @shared_task

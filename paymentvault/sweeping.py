@@ -6,12 +6,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
+from celery import Task
 from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from paymentvault import doorbell
 from paymentvault.models import Heartbeat
+
+# What one sweep takes at most; the rest is there for the next.
+AT_ONCE = 200
 
 # Longer than any single act: fetching a token, sending, refused, once more, each at its limit.
 LEASE = timedelta(seconds=240)
@@ -52,6 +58,16 @@ def claim_due(due: models.QuerySet[Any], *, at_most: int, again_after: timedelta
         )
         due.model._default_manager.filter(pk__in=keys).update(due_at=now + again_after)
     return keys
+
+
+def ring_for_due(
+    task: "Task[Any, Any]", due: models.QuerySet[Any], *, again_after: timedelta
+) -> int:
+    """Claim what is due and ring a worker for each; returns how many."""
+    found = claim_due(due, at_most=AT_ONCE, again_after=again_after)
+    for pk in found:
+        doorbell.ring(task, str(pk) if isinstance(pk, UUID) else pk)
+    return len(found)
 
 
 def sweeper(act: Callable[[], int]) -> Callable[[], str]:

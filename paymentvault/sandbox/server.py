@@ -94,6 +94,11 @@ class _Http(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that left before its answer is none of our faults."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
     def __init__(self, address: tuple[str, int], world: World) -> None:
         super().__init__(address, _Handler)
         self.world = world

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from disbursements import approval, intake, payout
+from disbursements import approval, gates, intake, payout
 from disbursements.holds import Hold, HoldReason
 from disbursements.models import Case, Disbursement
 from disbursements.states import Status
@@ -81,7 +81,7 @@ def test_parts_of_a_cent_lose_no_loan(take_in, facts, fees):
 
     assert taken.gross_amount == taken.amount + taken.fees
     taken.released_holds = taken.holds
-    payout.compare_with_approval(taken, facts(fees=Decimal(fees)))
+    gates.compare_with_approval(taken, facts(fees=Decimal(fees)))
 
 
 @pytest.mark.lesson(19)

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection as database
 from django.db import connections
 
-from disbursements import payout, tasks
+from disbursements import gates, payout, tasks
 from disbursements.models import Attempt, Disbursement
 from disbursements.states import AttemptStatus, Status
 from paymentvault.http import Answer, NotSent, OutcomeUnknown, RemoteError
@@ -106,8 +106,8 @@ def test_a_bell_that_rings_late_does_not_cut_the_rest_short(approved, wire):
 def test_what_turns_unpayable_after_approval_is_held(take_in, facts):
     taken = take_in()
 
-    with pytest.raises(payout.Stop, match="top-up"):
-        payout.compare_with_approval(taken, facts(is_top_up=True))
+    with pytest.raises(gates.Stop, match="top-up"):
+        gates.compare_with_approval(taken, facts(is_top_up=True))
 
 
 def test_what_is_not_sent_waits_longer_each_time(approved, wire):

@@ -10,8 +10,9 @@ import pytest
 from mifos import answers, events
 from mifos.answers import CommandResult, PaymentType
 from mifos.bodies import evidence_in
-from mifos.client import MifosClient, error_in
+from mifos.client import MifosClient
 from mifos.connections import EVENTS
+from mifos.errors import error_in
 from mifos.recording import Next, _following
 from paymentvault.http import Answer, Refused
 from tests.samples import DATA, sample
