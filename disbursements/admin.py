@@ -7,10 +7,11 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from disbursements import approval, tasks
+from disbursements import approval, cases, shortcodes
 from disbursements.models import Attempt, Callback, Case, Disbursement, Inquiry, Transition
-from disbursements.states import Status, TransitionRefused
-from paymentvault import doorbell
+from disbursements.states import TransitionRefused
+from partners.admin import MpesaShortcodeAdmin
+from partners.models import MpesaShortcode
 from paymentvault.readonly import ReadOnly
 
 
@@ -44,7 +45,7 @@ class DisbursementAdmin(ReadOnly):
     search_fields = ["=id", "=loan_id", "=msisdn", "=mpesa_receipt", "client_name",
                      "=attempts__originator_conversation_id"]  # fmt: skip
     inlines = [History, Attempts]
-    actions = ["approve", "release", "retry", "cancel"]
+    actions = ["approve", "reject", "release", "retry", "cancel"]
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("disbursements.change_disbursement")
@@ -52,6 +53,10 @@ class DisbursementAdmin(ReadOnly):
     @admin.action(description="Approve: pay what awaits approval", permissions=["decide"])
     def approve(self, request: HttpRequest, chosen: QuerySet[Disbursement]) -> None:
         self._each(request, chosen, lambda d: approval.approve(d, by=request.user))  # type: ignore[arg-type]
+
+    @admin.action(description="Reject what awaits approval, for good", permissions=["decide"])
+    def reject(self, request: HttpRequest, chosen: QuerySet[Disbursement]) -> None:
+        self._each(request, chosen, lambda d: approval.reject(d, by=request.user, reason=_WHERE))  # type: ignore[arg-type]
 
     @admin.action(description="Release: pay in spite of the hold", permissions=["decide"])
     def release(self, request: HttpRequest, chosen: QuerySet[Disbursement]) -> None:
@@ -75,11 +80,28 @@ class DisbursementAdmin(ReadOnly):
                 messages.error(request, f"{disbursement}: {error} Nothing changed.")
                 continue
             messages.success(request, f"{disbursement} is {disbursement.get_status_display()}.")
-            if disbursement.status == Status.APPROVED:
-                doorbell.ring(tasks.send_payout, disbursement.pk)
 
 
 _WHERE = "Decided in the admin."
+
+
+admin.site.unregister(MpesaShortcode)
+
+
+@admin.register(MpesaShortcode)
+class ResumableShortcodeAdmin(MpesaShortcodeAdmin):
+    """The partners' page of shortcodes, and the end of a pause."""
+
+    actions = ["resume"]
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("partners.change_mpesashortcode")
+
+    @admin.action(description="Resume: what was wrong is put right", permissions=["decide"])
+    def resume(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
+        for shortcode in chosen:
+            if shortcodes.resume(shortcode, by=str(request.user), reason=_WHERE):
+                messages.success(request, f"{shortcode} sends again, one payout first.")
 
 
 @admin.register(Callback)
@@ -99,3 +121,13 @@ class InquiryAdmin(ReadOnly):
 class CaseAdmin(ReadOnly):
     list_display = ["opened_at", "kind", "words", "closed_at", "closed_by"]
     list_filter = ["kind", ("closed_at", admin.EmptyFieldListFilter)]
+    actions = ["close"]
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("disbursements.change_case")
+
+    @admin.action(description="Close: it has been settled", permissions=["decide"])
+    def close(self, request: HttpRequest, chosen: QuerySet[Case]) -> None:
+        for case in chosen.filter(closed_at=None):
+            cases.close(case, by=str(request.user), note=_WHERE)
+            messages.success(request, f"Closed: {case}")

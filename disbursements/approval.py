@@ -1,7 +1,7 @@
 """What people decide. Whoever entered a disbursement by hand can't be its checker."""
 
 from disbursements import cases, tasks
-from disbursements.holds import NOT_RELEASABLE, Hold
+from disbursements.holds import NOT_RELEASABLE, PUT_RIGHT_IN_MIFOS
 from disbursements.models import Disbursement
 from disbursements.states import Status, TransitionRefused
 from paymentvault import audit, doorbell
@@ -23,7 +23,7 @@ def approve(disbursement: Disbursement, *, by: User, note: str = "") -> None:
 
 def reject(disbursement: Disbursement, *, by: User, reason: str) -> None:
     """Refuse a disbursement for good."""
-    disbursement.move(Status.REJECTED, by=str(by), note=reason)
+    disbursement.move(Status.REJECTED, by=str(by), note=reason, is_stopped_by_person=True)
     _record("rejected", disbursement, by, reason)
 
 
@@ -46,13 +46,14 @@ def release(disbursement: Disbursement, *, by: User, reason: str) -> None:
 def cancel(disbursement: Disbursement, *, by: User, reason: str) -> None:
     """Give up a disbursement that hasn't been paid.
 
-    One that was held since the loan changed is read anew from Mifos X by the next poll, as a
+    One that was held for what can be put right in Mifos X is read anew by the next poll, as a
     disbursement that a person must release.
     """
-    changes = {}
-    if Hold.CHANGED_SINCE_APPROVAL in disbursement.holds:
-        changes["is_approval_over"] = True
-    disbursement.move(Status.CANCELLED, by=str(by), note=reason, **changes)
+    can_be_put_right = bool(set(disbursement.holds) & PUT_RIGHT_IN_MIFOS)
+    disbursement.move(
+        Status.CANCELLED, by=str(by), note=reason, is_stopped_by_person=True,
+        is_approval_over=can_be_put_right,
+    )  # fmt: skip
     _record("cancelled", disbursement, by, reason)
 
 

@@ -58,7 +58,7 @@ def read(body: str) -> Outcome | None:
     """The outcome in a callback's body, or None if there is none to be read."""
     try:
         whole = json.loads(body, parse_float=Decimal)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, ArithmeticError):
         return None
     result = whole.get("Result") if isinstance(whole, dict) else None
     if not isinstance(result, dict) or result.get("ResultCode") in (None, ""):

@@ -16,6 +16,7 @@ log = structlog.get_logger(__name__)
 
 State = Callback.State
 TRIES_BEFORE_A_CASE = 3
+MOST_TRIES = 10
 
 
 class Disagrees(Exception):
@@ -55,8 +56,8 @@ def _interpret(callback: Callback) -> tuple[State, str]:
 def _result(attempt: Attempt, outcome: Outcome) -> str:
     """The result of a payout."""
     result = results.of(outcome.code)
-    if _names_another(attempt, outcome):
-        words = "A callback at this payout's address names another request; M-Pesa will be asked."
+    if not _names_ours(attempt, outcome):
+        words = "A callback at this payout's address doesn't name it; M-Pesa will be asked."
         return _disagrees(attempt, words)
     if result.meaning == Meaning.PAID:
         return _paid(attempt, outcome)
@@ -68,14 +69,14 @@ def _result(attempt: Attempt, outcome: Outcome) -> str:
     return evidence.unclear(attempt, words=f"{result.words} ({outcome.code})", by="M-Pesa")
 
 
-def _names_another(attempt: Attempt, outcome: Outcome) -> bool:
-    """Whether it carries ids and none of them is ours."""
+def _names_ours(attempt: Attempt, outcome: Outcome) -> bool:
+    """Whether it names our id or M-Pesa's own for it.
+
+    Addresses stand in the access logs of proxies; whoever reads one there doesn't know the ids,
+    and must not be able to make a payout fail, which would let it be sent anew.
+    """
     named = {outcome.originator_conversation_id, outcome.conversation_id} - {""}
-    ours = {attempt.originator_conversation_id, attempt.conversation_id}
-    # Until the answer has come we don't know M-Pesa's id, so only our own can tell.
-    if not attempt.conversation_id:
-        named.discard(outcome.conversation_id)
-    return bool(named) and not named & ours
+    return bool(named & {attempt.originator_conversation_id, attempt.conversation_id})
 
 
 def _note_shortcode(attempt: Attempt, result: results.Result) -> None:
@@ -157,7 +158,10 @@ def _unreadable(callback: Callback) -> str:
 def _broke(callback: Callback) -> None:
     """A fault of ours: the sweeper tries again, and from the third time on a person knows."""
     tries = callback.tries + 1
-    Callback.objects.filter(pk=callback.pk).update(tries=tries)
+    gives_up = {"state": State.UNREADABLE} if tries >= MOST_TRIES else {}
+    Callback.objects.filter(pk=callback.pk).update(
+        tries=tries, outcome="It can't be processed, by a fault of ours.", **gives_up
+    )
     if tries >= TRIES_BEFORE_A_CASE and callback.attempt:
         disbursement = callback.attempt.disbursement
         cases.open_case(

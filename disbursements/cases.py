@@ -9,6 +9,7 @@ from django.db.models.functions import Concat
 from django.utils import timezone
 
 from disbursements.models import Case, Disbursement
+from paymentvault import audit
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +36,14 @@ def close_cases(kind: str, *, by: str, note: str, **about: Any) -> int:
     return Case.objects.filter(kind=kind, closed_at=None, **about).update(
         closed_at=timezone.now(), closed_by=by, closing_note=note
     )
+
+
+def close(case: Case, *, by: str, note: str) -> None:
+    """A person has settled it."""
+    Case.objects.filter(pk=case.pk).update(
+        closed_at=timezone.now(), closed_by=by, closing_note=note
+    )
+    audit.record(f"case closed: {case.kind}", by=by, subject=case.disbursement or "", note=note)
 
 
 def has_open_case(disbursement: Disbursement, *kinds: str) -> bool:

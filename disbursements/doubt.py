@@ -18,9 +18,11 @@ from disbursements.results import Meaning
 from disbursements.states import AttemptStatus, Status, TransitionRefused
 from partners.models import MpesaShortcode
 from paymentvault import sweeping
-from paymentvault.http import Refused, RemoteError
+from paymentvault.http import NotSent, Refused, RemoteError
 
 BY = "M-Pesa's status query"
+# A bell that rings too often must not use up the schedule.
+NOT_OFTENER_THAN = timedelta(seconds=20)
 ASKABLE = (Status.SENT, Status.IN_DOUBT)
 # After the n-th question without a final answer, wait this long for the next.
 SCHEDULE = [
@@ -48,14 +50,17 @@ def ask(pk: int) -> str:
 
 
 def _ask(disbursement: Disbursement, attempt: Attempt) -> str:
+    now = timezone.now()
+    if attempt.inquiries.filter(sent_at__gt=now - NOT_OFTENER_THAN).exists():
+        return "M-Pesa was asked just now."
+    inquiry = _new_inquiry(attempt.shortcode, attempt=attempt)
+    if inquiry is None:
+        return "Another question first proves that the credential is right."
     try:
         _schedule_next(disbursement, attempt)
     except TransitionRefused as refused:
+        _answer_to(inquiry, code="none", words=f"Not asked: {refused}")
         return str(refused)
-    inquiry = Inquiry.objects.create(
-        kind=Inquiry.Kind.STATUS, attempt=attempt, shortcode=attempt.shortcode,
-        sent_at=timezone.now(),
-    )  # fmt: skip
     try:
         accepted = shortcodes.client_of(attempt.shortcode).ask_status(
             originator_conversation_id=attempt.originator_conversation_id,
@@ -65,6 +70,18 @@ def _ask(disbursement: Disbursement, attempt: Attempt) -> str:
     except RemoteError as error:
         return _no_answer(inquiry, error)
     return _answer_to(inquiry, code="0", words=accepted.words, at=accepted.conversation_id)
+
+
+@transaction.atomic
+def _new_inquiry(shortcode: MpesaShortcode, *, attempt: Attempt | None) -> Inquiry | None:
+    """A question's row, unless one that is out must first prove the credential."""
+    locked = MpesaShortcode.objects.select_for_update(no_key=True).get(pk=shortcode.pk)
+    if shortcodes.waits_for_question(locked):
+        return None
+    kind = Inquiry.Kind.STATUS if attempt else Inquiry.Kind.BALANCE
+    return Inquiry.objects.create(
+        kind=kind, attempt=attempt, shortcode=locked, sent_at=timezone.now()
+    )
 
 
 def _no_answer(inquiry: Inquiry, error: RemoteError) -> str:
@@ -115,7 +132,9 @@ def _answer_to(inquiry: Inquiry, *, code: str, words: str, at: str = "") -> str:
 def answered(inquiry: Inquiry, outcome: Outcome) -> str:
     """M-Pesa answered a question; returns what came of it, in words."""
     result = results.of(outcome.code)
-    if result.meaning == Meaning.CONFIGURATION:
+    if inquiry.result_code or _is_about_an_earlier_credential(inquiry):
+        pass  # A repeat, or a late answer, says nothing of what has been put right since.
+    elif result.meaning == Meaning.CONFIGURATION:
         shortcodes.pause(inquiry.shortcode, shortcodes.Pause.CONFIGURATION, reason=result.words,
                          by="M-Pesa")  # fmt: skip
     elif result.meaning != Meaning.UNKNOWN:
@@ -125,6 +144,10 @@ def answered(inquiry: Inquiry, outcome: Outcome) -> str:
         result_code=outcome.code, result_words=outcome.words, outcome=words[:300]
     )
     return words
+
+
+def _is_about_an_earlier_credential(inquiry: Inquiry) -> bool:
+    return bool(inquiry.sent_at and inquiry.sent_at < inquiry.shortcode.credential_set_at)
 
 
 def _status(inquiry: Inquiry, outcome: Outcome) -> str:
@@ -181,9 +204,9 @@ def _balance(inquiry: Inquiry, outcome: Outcome) -> str:
 
 def ask_balance(shortcode: MpesaShortcode) -> Inquiry:
     """Ask for a shortcode's float. Raises RemoteError; the answer comes by callback."""
-    inquiry = Inquiry.objects.create(
-        kind=Inquiry.Kind.BALANCE, shortcode=shortcode, sent_at=timezone.now()
-    )
+    inquiry = _new_inquiry(shortcode, attempt=None)
+    if inquiry is None:
+        raise NotSent("Another question first proves that the credential is right.")
     try:
         accepted = shortcodes.client_of(shortcode).ask_balance(
             result_url=inquiry.callback_url("b"), timeout_url=inquiry.callback_url("t")

@@ -43,7 +43,7 @@ def ready_shortcode(disbursement: Disbursement) -> MpesaShortcode:
     earlier = disbursement.live_attempt()
     shortcode = earlier.shortcode if earlier else shortcodes.default_of(disbursement.partner)
     if shortcode is None:
-        raise Stop(HoldReason(Hold.NO_SHORTCODE, "The partner has no active default shortcode."))
+        raise Wait("The partner has no active default shortcode. Set one up.", seconds=60)
     check(shortcode)
     _check_rest(earlier)
     if not shortcodes.has_float_for(shortcode, disbursement.amount):
@@ -79,7 +79,7 @@ def loan_now(disbursement: Disbursement) -> LoanFacts | None:
         return None
     system = loans.system_of(disbursement)
     if system is None:
-        raise Stop(HoldReason(Hold.NO_LOAN_SYSTEM, "Its loan system is not set up."))
+        raise Wait("Its loan system is not set up.", seconds=300)
     try:
         return system.read(disbursement)
     except RemoteError as error:

@@ -23,12 +23,11 @@ class Hold(StrEnum):
     ABOVE_MPESA_MAX = "above_mpesa_max"
     ABOVE_DAILY_MAX = "above_daily_max"
     BEFORE_SWITCH_ON = "before_switch_on"
+    PARTNER_INACTIVE = "partner_inactive"
     EARLIER_DISBURSEMENT = "earlier_disbursement"
     LOOKS_LIKE_DUPLICATE = "looks_like_duplicate"
     CHANGED_SINCE_APPROVAL = "changed_since_approval"
     MAY_BE_PAID = "may_be_paid"
-    NO_SHORTCODE = "no_shortcode"
-    NO_LOAN_SYSTEM = "no_loan_system"
 
 
 @dataclass(frozen=True)
@@ -47,10 +46,10 @@ NOT_RELEASABLE = {
     Hold.BELOW_MPESA_MIN,
     Hold.ABOVE_MPESA_MAX,
     Hold.OTHER_CURRENCY,
-    Hold.NO_SHORTCODE,
-    Hold.NO_LOAN_SYSTEM,
     Hold.CHANGED_SINCE_APPROVAL,
 }
+# Put right in Mifos X and then cancelled here, the loan is read anew.
+PUT_RIGHT_IN_MIFOS = NOT_RELEASABLE
 
 
 def in_words(reasons: list[HoldReason]) -> str:

@@ -170,7 +170,7 @@ def reasons_in(facts: LoanFacts) -> list[HoldReason]:
 def _reasons_around(disbursement: Disbursement, earlier: list[Disbursement]) -> list[HoldReason]:
     """What a partner's rules, M-Pesa's limits and earlier payments say."""
     found = limits.reasons(disbursement.amount, partner=disbursement.partner)
-    if any(_was_stopped_by_a_person(d) for d in earlier):
+    if any(d.is_stopped_by_person for d in earlier):
         words = "An earlier disbursement of this loan was rejected or cancelled by a person."
         found.append(HoldReason(Hold.EARLIER_DISBURSEMENT, words))
     if any(cases.has_open_case(d, *cases.MONEY_IN_QUESTION) for d in earlier):
@@ -183,14 +183,8 @@ def _reasons_around(disbursement: Disbursement, earlier: list[Disbursement]) -> 
         )
         found.append(HoldReason(Hold.LOOKS_LIKE_DUPLICATE, words))
     if not disbursement.partner.is_active:
-        found.append(HoldReason(Hold.BEFORE_SWITCH_ON, "The partner is not active."))
+        found.append(HoldReason(Hold.PARTNER_INACTIVE, "The partner is not active."))
     return found
-
-
-def _was_stopped_by_a_person(disbursement: Disbursement) -> bool:
-    # One that had changed since its approval was stopped by a person too: see approval.cancel.
-    is_changed = Hold.CHANGED_SINCE_APPROVAL in disbursement.holds
-    return is_changed or not disbursement.is_approval_over
 
 
 def _look_alike(disbursement: Disbursement) -> Disbursement | None:

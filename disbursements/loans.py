@@ -37,6 +37,7 @@ class LoanFacts:
     fees: Decimal = Decimal(0)
     net_told: Decimal | None = None
     """What the loan system itself says is to be paid, where it says so."""
+    is_disbursed: bool = False
     is_top_up: bool = False
     has_tranches: bool = False
     is_individual: bool = True

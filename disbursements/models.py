@@ -60,6 +60,7 @@ class Disbursement(models.Model):
     )
     approved_on = models.DateField(null=True)
     is_approval_over = models.BooleanField(default=False)
+    is_stopped_by_person = models.BooleanField(default=False)
     product_id = models.BigIntegerField(null=True)
     product_name = models.CharField(max_length=100, blank=True)
     client_id = models.BigIntegerField(null=True)
@@ -73,6 +74,7 @@ class Disbursement(models.Model):
     holds = models.JSONField(default=list, blank=True)
     hold_words = models.TextField(blank=True)
     released_holds = models.JSONField(default=list, blank=True)
+    waits_for = models.CharField(max_length=300, blank=True)
     failure_words = models.CharField(max_length=300, blank=True)
     failure_code = models.CharField(max_length=20, blank=True)
 
@@ -187,7 +189,7 @@ class Disbursement(models.Model):
 
         now = timezone.now()
         # Whoever worked at it in the old state need not keep the next act waiting.
-        changes = {"due_at": now, "leased_until": None, **changes}
+        changes = {"due_at": now, "leased_until": None, "waits_for": "", **changes}
         with transaction.atomic():
             updated = Disbursement.objects.filter(pk=self.pk, status=was).update(
                 status=to, status_at=now, **changes

@@ -195,7 +195,7 @@ def _move(attempt: Attempt, to: Status, note: str, **changes: object) -> str:
 
 def _postpone(disbursement: Disbursement, words: str, delay: timedelta) -> str:
     Disbursement.objects.filter(pk=disbursement.pk, status=Status.APPROVED).update(
-        due_at=timezone.now() + delay
+        due_at=timezone.now() + delay, waits_for=words[:300]
     )
     return f"{disbursement.reference} waits: {words}"
 

@@ -5,11 +5,10 @@ from decimal import Decimal
 
 import structlog
 from django.conf import settings
-from django.db.models import Q
 from django.utils import timezone
 
 from disbursements import cases
-from disbursements.models import Attempt
+from disbursements.models import Attempt, Inquiry
 from disbursements.mpesa import Initiator, MpesaClient, fetch_token
 from disbursements.states import AttemptStatus
 from partners.models import MpesaShortcode, Partner
@@ -67,8 +66,22 @@ def waits_for_canary(shortcode: MpesaShortcode) -> bool:
     proved_at = shortcode.credential_proved_at
     if proved_at and proved_at > now - PROOF_LASTS:
         return False
-    return Attempt.objects.filter(
-        Q(sent_at__gt=now - CANARY_WAIT), shortcode=shortcode, status__in=UNSETTLED
+    return (
+        waits_for_question(shortcode)
+        or Attempt.objects.filter(
+            sent_at__gt=now - CANARY_WAIT, shortcode=shortcode, status__in=UNSETTLED
+        ).exists()
+    )
+
+
+def waits_for_question(shortcode: MpesaShortcode) -> bool:
+    """Whether a question to M-Pesa, which uses the same credential, is to prove it first."""
+    now = timezone.now()
+    proved_at = shortcode.credential_proved_at
+    if proved_at and proved_at > now - PROOF_LASTS:
+        return False
+    return Inquiry.objects.filter(
+        sent_at__gt=now - CANARY_WAIT, shortcode=shortcode, answer_code__in=("", "0"), outcome=""
     ).exists()
 
 

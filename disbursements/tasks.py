@@ -20,9 +20,14 @@ from paymentvault.http import RemoteError
 RETRIED_BY_THEMSELVES = {"1"}
 MOST_ATTEMPTS = 4
 WAITED_TOO_LONG = timedelta(hours=1)
+PEOPLE_DECIDE = [Status.HELD, Status.AWAITING_APPROVAL]
+LEFT_TOO_LONG = timedelta(days=1)
 OVERDUE = {
-    Status.APPROVED: "is approved but has not been sent for an hour. No money moved. Its history "
-    "and its shortcode say what it waits for.",
+    Status.APPROVED: "is approved but has not been sent for an hour. No money moved. It says what "
+    "it waits for.",
+    Status.HELD: "has been held for a day. No money moved. Release it or cancel it.",
+    Status.AWAITING_APPROVAL: "has awaited approval for a day. No money moved. Decide it.",
+    Status.FAILED: "failed an hour ago. No money moved. Retry it or cancel it.",
     Status.PAID: "is paid but Mifos X doesn't show it after an hour. The borrower has the money; "
     "never pay it again. Its last recording error says what Mifos X wants.",
 }
@@ -165,7 +170,9 @@ def _overdue() -> QuerySet[Disbursement]:
     return Disbursement.objects.filter(
         Q(status=Status.APPROVED, status_at__lt=long_ago)
         | Q(Exists(tried), status=Status.APPROVED)
+        | Q(status=Status.FAILED, status_at__lt=long_ago)
         | Q(status=Status.PAID, status_at__lt=long_ago, connection__isnull=False)
+        | Q(status__in=PEOPLE_DECIDE, status_at__lt=timezone.now() - LEFT_TOO_LONG)
     )
 
 

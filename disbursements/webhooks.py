@@ -59,7 +59,7 @@ def _keep_unmatched(body: str, kind: str, address: str | None) -> None:
     outcome = read(body)
     named = outcome.originator_conversation_id if outcome else ""
     attempt = Attempt.objects.filter(originator_conversation_id=named).first() if named else None
-    if attempt is None:
+    if attempt is None or attempt.callbacks.filter(state=Callback.State.UNMATCHED).count() >= 3:
         return
     Callback.objects.create(
         kind=kind, body=body, source_address=address, attempt=attempt,

@@ -175,13 +175,13 @@ def loan(body: Any) -> Loan:
     principal = money(body.get("principal", 0))
     return Loan(
         id=number(body.get("id")),
-        account=str(body.get("accountNo") or ""),
+        account=_text(body.get("accountNo")),
         status_id=number(status.get("id")),
         status=str(status.get("value") or status.get("description") or status.get("code") or ""),
         client_id=optional_number(body.get("clientId")),
-        client_name=str(body.get("clientName") or ""),
+        client_name=_text(body.get("clientName")),
         product_id=optional_number(body.get("loanProductId")),
-        product_name=str(body.get("loanProductName") or ""),
+        product_name=_text(body.get("loanProductName")),
         office_id=optional_number(body.get("clientOfficeId")),
         currency=str(as_object(body.get("currency")).get("code") or ""),
         principal=principal,
@@ -212,8 +212,8 @@ def loan_transaction(body: dict[str, Any]) -> LoanTransaction:
 def client(body: dict[str, Any]) -> Client:
     return Client(
         id=number(body.get("id")),
-        name=str(body.get("displayName") or ""),
-        mobile=str(body.get("mobileNo") or ""),
+        name=_text(body.get("displayName")),
+        mobile=_text(body.get("mobileNo")),
         is_active=as_object(body.get("status")).get("id") == ACTIVE,
         office_id=optional_number(body.get("officeId")),
     )
@@ -243,7 +243,7 @@ def hook(body: dict[str, Any]) -> Hook:
     return Hook(
         id=number(body.get("id")),
         name=str(body.get("name") or ""),
-        display_name=str(body.get("displayName") or ""),
+        display_name=_text(body.get("displayName")),
         is_active=body.get("isActive") is True,
         events=tuple(
             (str(event.get("entityName")), str(event.get("actionName")))
@@ -264,6 +264,12 @@ def command_result(body: dict[str, Any]) -> CommandResult:
         status_id=optional_number(status.get("id")),
         is_parked="commandId" in body and not status,
     )
+
+
+def _text(value: Any) -> str:
+    """Free text as PostgreSQL can hold it: without NUL and halves of characters."""
+    text = str(value or "").replace("\x00", "\ufffd")
+    return text.encode("utf-8", errors="replace").decode()
 
 
 def _fees(body: dict[str, Any]) -> Decimal:

@@ -103,8 +103,12 @@ class MifosClient:
         """
         seen: set[int] = set()
         unreadable: list[str] = []
+        before: list[Any] = []
         for offset in range(0, 10_000_000, PAGE):
             page = self._loans_page(offset)
+            if page == before:
+                break  # A server that ignores the offset would show this page for ever.
+            before = page
             for body in page:
                 try:
                     loan = answers.loan(body)

@@ -14,7 +14,7 @@ from disbursements.holds import Hold, HoldReason
 from disbursements.loans import LoanFacts
 from disbursements.models import OVER_BEFORE_PAYMENT, Disbursement
 from disbursements.msisdn import normalise
-from disbursements.states import MONEY_MOVED, MOVING, UNPAID, Status, TransitionRefused
+from disbursements.states import MONEY_MOVED, UNPAID, Status, TransitionRefused
 from mifos import bodies, port
 from mifos.models import Event
 from partners.models import MifosConnection
@@ -170,7 +170,9 @@ def was_before_switch_on(
         words = "Mifos X doesn't say when it was approved. Was it paid another way?"
         return [HoldReason(Hold.BEFORE_SWITCH_ON, words)]
     first_day = switched_on.astimezone(connection.zone).date()
-    if facts.approved_on >= first_day and heard_at >= switched_on:
+    # Until the first poll has listed what was there, nobody can tell it from what is new.
+    is_listed = connection.backlog_listed_at is not None
+    if is_listed and facts.approved_on >= first_day and heard_at >= switched_on:
         return []
     words = "It was approved before this connection was switched on. Was it paid another way?"
     return [HoldReason(Hold.BEFORE_SWITCH_ON, words)]
@@ -230,8 +232,10 @@ def stop(disbursement: Disbursement, *, what: str) -> str:
 
 
 def _undone(disbursement: Disbursement, facts: LoanFacts) -> str:
-    if disbursement.status not in MONEY_MOVED | MOVING:
+    if disbursement.status not in MONEY_MOVED:
         raise Ignored("A disbursal was undone, but not one of ours.")
+    if facts.is_disbursed:
+        raise Ignored("A disbursal was undone, but the loan is disbursed in Mifos X.")
     words = (
         f"{disbursement.reference}: the disbursal was undone in Mifos X, where the loan is "
         f"{facts.status_words} now. The money has moved once and will not be paid again."

@@ -1,19 +1,23 @@
 """Approved loans that no hook told us about. Polling is what makes it complete; hooks are fast."""
 
+from datetime import timedelta
+
 import structlog
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from disbursements import intake
-from disbursements.holds import Hold, HoldReason
+from disbursements import cases, intake
 from disbursements.models import OVER_BEFORE_PAYMENT, Disbursement
 from mifos import events, port
 from mifos.port import Resting
 from partners.models import MifosConnection
-from paymentvault.http import OutcomeUnknown, Refused, RemoteError
+from paymentvault import sweeping
+from paymentvault.http import NotSent, RemoteError
 
 log = structlog.get_logger(__name__)
 
 BY = "polling"
+POLLED_TOO_LONG_AGO = timedelta(minutes=15)
 
 
 def poll(connection: MifosConnection) -> int:
@@ -24,12 +28,19 @@ def poll(connection: MifosConnection) -> int:
     new, failures = 0, list[RemoteError]()
     with port.talking_to(connection) as mifos:
         for loan in mifos.get_approved_loans():
+            if _is_settled(connection, loan.id):
+                continue
             try:
-                new += 0 if _is_settled(connection, loan.id) else _take_in(connection, loan.id)
-            except (Refused, OutcomeUnknown) as error:
-                if port.is_silence(error):
+                new += _take_in(connection, loan.id)
+            except RemoteError as error:
+                if isinstance(error, NotSent) or port.is_silence(error):
                     raise
                 failures.append(error)
+            except Exception as error:
+                # A fault of ours, with one loan, is no reason to miss the others.
+                log.exception("loan_not_taken_in", loan_id=loan.id)
+                words = f"Loan {loan.id} can't be taken in, by a fault of ours: {error!r}"
+                failures.append(RemoteError(words))
     if failures:
         raise failures[0]
     now = timezone.now()
@@ -56,34 +67,46 @@ def _take_in(connection: MifosConnection, loan_id: int) -> int:
     facts = port.read_facts(connection, loan_id)
     if not facts.is_approved:
         return 0
-    before = events.was_before_switch_on(connection, facts, heard_at=timezone.now())
-    found = before or _backlog(connection)
+    found = events.was_before_switch_on(connection, facts, heard_at=timezone.now())
     taken = intake.take_in(
         facts, connection=connection, origin=Disbursement.Origin.MIFOS_POLL, by=BY, found=found
     )
     return int(taken.is_new)
 
 
-def _backlog(connection: MifosConnection) -> list[HoldReason]:
-    """The first poll after switching on lists what was there before, for a person."""
-    if connection.backlog_listed_at:
-        return []
-    words = "It was approved when this connection was switched on. Was it paid another way?"
-    return [HoldReason(Hold.BEFORE_SWITCH_ON, words)]
+def connections_to_poll() -> QuerySet[MifosConnection]:
+    return MifosConnection.objects.filter(is_on=True, partner__is_active=True)
 
 
-def poll_all() -> int:
-    """Poll every connection that is on; one that fails doesn't keep the others from it."""
-    new = 0
-    for connection in MifosConnection.objects.filter(is_on=True, partner__is_active=True):
+def poll_one(pk: int) -> int:
+    """Poll a connection unless that is going on already; what fails is kept where staff see it."""
+    connection = connections_to_poll().select_related("partner").filter(pk=pk).first()
+    if connection is None:
+        return 0
+    with sweeping.leased(connection) as is_ours:
         try:
-            new += poll(connection)
+            return poll(connection) if is_ours else 0
         except Resting:
-            continue
+            return 0
         except RemoteError as error:
             log.warning("poll_failed", connection_id=connection.pk, words=str(error))
             MifosConnection.objects.filter(pk=connection.pk).update(last_error=str(error)[:300])
-        except Exception:
-            # A fault of ours, with one partner's loans, is no reason to miss the others'.
-            log.exception("poll_broke", connection_id=connection.pk)
-    return new
+            return 0
+
+
+def show_what_is_late() -> None:
+    """A connection that hasn't been polled to its end for long is in front of a person."""
+    long_ago = timezone.now() - POLLED_TOO_LONG_AGO
+    late = connections_to_poll().filter(switched_on_at__lt=long_ago).filter(
+        Q(polled_at__lt=long_ago) | Q(polled_at__isnull=True)
+    )  # fmt: skip
+    for connection in late:
+        words = (
+            f"{connection} hasn't been polled to its end for over 15 minutes: "
+            f"{connection.last_error or 'no error is known.'} Loans whose hook was lost are not "
+            "found meanwhile, so they are not paid. Test the connection."
+        )
+        cases.open_case("poll_late", words, connection=connection)
+    served = MifosConnection.objects.filter(cases__kind="poll_late", cases__closed_at=None)
+    for connection in served.exclude(pk__in=late):
+        cases.close_cases("poll_late", by="system", note="Polled.", connection=connection)

@@ -94,6 +94,7 @@ def read_facts(connection: MifosConnection, loan_id: int) -> LoanFacts:
         product_name=loan.product_name,
         client_id=loan.client_id,
         client_name=(client.name if client else "") or loan.client_name,
+        is_disbursed=loan.is_disbursed,
         client_is_active=bool(client and client.is_active),
         phone=client.mobile if client else "",
         currency=loan.currency,

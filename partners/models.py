@@ -109,6 +109,7 @@ class MifosConnection(models.Model):
     polled_at = models.DateTimeField(null=True, editable=False)
     failing_since = models.DateTimeField(null=True, editable=False)
     resting_until = models.DateTimeField(null=True, editable=False)
+    leased_until = models.DateTimeField(null=True, editable=False)
     last_error = models.CharField(max_length=300, blank=True, editable=False)
 
     webhook_token = EncryptedCharField(max_length=64, blank=True, editable=False)

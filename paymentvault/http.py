@@ -62,7 +62,7 @@ class Answer:
         """The body with money as Decimal, or None if it isn't JSON."""
         try:
             return json.loads(self.text, parse_float=Decimal, parse_constant=_not_a_number)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, ArithmeticError):
             return None
 
     @property

@@ -13,6 +13,8 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 MASKED = "[masked]"
+# A whole traceback is shorter.
+LONGEST = 20_000
 
 _HUSHED = (
     r"password|passwd|passphrase|secret|token|credential|authorization|cookie|signature"
@@ -44,7 +46,7 @@ _IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         # name=value, and "name": "value" as in JSON, in JSON inside a string, or in a dict
         re.compile(
-            rf"([\w-]*(?:{_HUSHED})[\w-]*(?:\s?=\s?|\\?[\"']\s*:\s*))"
+            rf"((?:{_HUSHED})[\w-]{{0,40}}(?:\s?=\s?|\\?[\"']\s*:\s*))"
             r"(?!\[masked\])(?:\\\"[^\"]*\\\"|\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s,;&\"'}\])]+)",
             re.IGNORECASE,
         ),
@@ -55,7 +57,12 @@ _IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 def mask(text: str) -> str:
-    """Hide the secrets and most of each phone number in a text."""
+    """Hide the secrets and most of each phone number in a text.
+
+    Strangers choose what is logged, such as their User-Agent: no pattern here may take more than
+    linear time, and what is longer than any line of ours is cut.
+    """
+    text = text[:LONGEST]
     for pattern, masked in _IN_TEXT:
         text = pattern.sub(masked, text)
     return text

@@ -144,6 +144,10 @@ CELERY_TASK_ROUTES = {
     "*.send_payout": {"queue": "payouts"},
     "*.process_event": {"queue": "events"},
     "*.record_in_mifos": {"queue": "recording"},
+    # Slow remote systems must not keep the sweepers, which only look into the database, waiting.
+    "*.poll_connection": {"queue": "polls"},
+    "*.ask_mpesa": {"queue": "questions"},
+    "*.read_balances": {"queue": "questions"},
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -213,4 +217,3 @@ REST_FRAMEWORK = {
 LOGGING = logging_config(debug=DEBUG, level=env.str("LOG_LEVEL", "INFO"))
 configure_structlog()
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
-SILENCED_SYSTEM_CHECKS: list[str] = []

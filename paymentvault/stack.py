@@ -146,8 +146,9 @@ def _programs(urls: Mapping[str, str], *, sandbox: bool) -> Iterator[Program]:
         yield _sandbox("safaricom", urls["safaricom"])
         yield _sandbox("mifos", urls["mifos"], "--safaricom", urls["safaricom"])
     yield _web(urls["web"])
-    yield _worker("payouts", queues="callbacks,payouts")
-    yield _worker("mifos", queues="events,recording,sweeps")
+    yield _worker("payouts", queues="payouts,questions")
+    yield _worker("mifos", queues="events,recording,polls")
+    yield _worker("sweeps", queues="callbacks,sweeps")
     yield _beat()
 
 

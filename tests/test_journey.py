@@ -9,7 +9,7 @@ from disbursements.states import Status
 from disbursements.tasks import sweep_unanswered
 from mifos import connections
 from mifos.models import Event
-from mifos.tasks import poll_mifos
+from mifos.tasks import poll_connection
 from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -91,7 +91,7 @@ def test_a_loan_whose_hook_is_lost_is_found_by_polling(online, mifos, safaricom)
     loan_id = mifos.add_loan(mifos.add_client(mobile="0712345678"), principal=10_000)
     mifos.approve(loan_id, faults=["lost_hook"])
 
-    poll_mifos()
+    poll_connection(online.pk)
 
     found = Disbursement.objects.get(loan_id=loan_id)
     assert (found.origin, found.status) == ("mifos_poll", Status.APPROVED)

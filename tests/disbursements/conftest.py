@@ -95,6 +95,11 @@ def calls_back(client: Client) -> Callable[..., Any]:
 
     def post(about: MpesaRequest, body: object, kind: str = "") -> Any:
         kind = kind or ("r" if isinstance(about, Attempt) else about.kind[0])
+        if kind == "r" and isinstance(body, dict) and isinstance(body.get("Result"), dict):
+            # As M-Pesa does, unless a test says what it names.
+            named = {"OriginatorConversationID": about.originator_conversation_id}
+            given = {k: v for k, v in body["Result"].items() if v != "" or k not in named}
+            body = {**body, "Result": named | given}
         text = body if isinstance(body, str) else json.dumps(body)
         return client.post(f"/cb/{about.callback_token}/{kind}", text, "application/json")
 

@@ -1,5 +1,6 @@
 """In doubt: M-Pesa is asked on a schedule, and then people are."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,13 @@ from paymentvault.http import Answer, NotSent, OutcomeUnknown
 from tests.disbursements.test_results import status_result
 from tests.samples import BARAKA, paid
 
+
+def ask_anew(attempt):
+    """Ask, the last question being some time ago."""
+    Inquiry.objects.update(sent_at=timezone.now() - timedelta(minutes=1))
+    tasks.ask_mpesa(attempt.disbursement_id)
+
+
 MINUTES = [2, 5, 15, 60, 240, *[1440] * 6]
 
 
@@ -20,7 +28,7 @@ def test_questions_follow_the_schedule_and_then_a_person_is_asked(sent, wire):
     waits, cases = [], []
 
     for _ in MINUTES:
-        tasks.ask_mpesa(attempt.disbursement_id)
+        ask_anew(attempt)
         due_at = Disbursement.objects.get().due_at
         waits.append(round((due_at - timezone.now()).total_seconds() / 60))
         cases.append(Case.objects.count())
@@ -33,8 +41,8 @@ def test_questions_follow_the_schedule_and_then_a_person_is_asked(sent, wire):
 def test_each_question_is_a_row_of_its_own(sent, wire):
     attempt = sent(Status.IN_DOUBT)
 
-    tasks.ask_mpesa(attempt.disbursement_id)
-    tasks.ask_mpesa(attempt.disbursement_id)
+    ask_anew(attempt)
+    ask_anew(attempt)
 
     assert Inquiry.objects.filter(attempt=attempt).count() == 2
     assert {p["OriginalConversationID"] for p in wire.posts} == {attempt.originator_conversation_id}
@@ -57,9 +65,9 @@ def test_a_question_that_fails_is_asked_again_later(sent, wire, answer):
 def test_silence_after_acceptance_becomes_doubt_with_the_second_question(sent, wire):
     attempt = sent(Status.SENT)
 
-    tasks.ask_mpesa(attempt.disbursement_id)
+    ask_anew(attempt)
     first = Disbursement.objects.get().status
-    tasks.ask_mpesa(attempt.disbursement_id)
+    ask_anew(attempt)
 
     assert (first, Disbursement.objects.get().status) == (Status.SENT, Status.IN_DOUBT)
     assert Attempt.objects.get().status == "unknown"
@@ -171,3 +179,50 @@ def test_what_m_pesas_ledger_says_settles_it(manual, shortcode, safaricom, told,
 
     assert Disbursement.objects.get().status == status
     assert len(safaricom.paid_to("254712345678")) == 1
+
+
+def test_bells_that_ring_too_often_use_up_no_questions(sent, wire):
+    attempt = sent(Status.IN_DOUBT)
+
+    for _ in range(5):
+        tasks.ask_mpesa(attempt.disbursement_id)
+
+    assert len(wire.posts) == Inquiry.objects.count() == 1
+    assert Attempt.objects.get().inquiries_made == 1
+
+
+def test_one_question_goes_first_while_the_credential_is_unproved(sent, wire, shortcode):
+    type(shortcode).objects.update(credential_proved_at=None)
+    attempts = [sent(Status.IN_DOUBT, msisdn=f"25471234567{n}") for n in range(5)]
+
+    for attempt in attempts:
+        tasks.ask_mpesa(attempt.disbursement_id)
+
+    assert len(wire.posts) == 1
+
+
+def test_a_late_answer_does_not_pause_a_credential_that_was_put_right_since(
+    sent, asked, told, shortcode
+):
+    question = asked(sent(Status.IN_DOUBT))
+    Inquiry.objects.update(sent_at=timezone.now() - timedelta(minutes=5))
+    type(shortcode).objects.update(credential_set_at=timezone.now())
+
+    told(question, {"Result": {"ResultCode": 2001, "ResultDesc": "Wrong."}})
+
+    shortcode.refresh_from_db()
+    assert not shortcode.is_paused
+
+
+@pytest.mark.parametrize("configuration", [True, False])
+def test_a_question_refused_for_its_configuration_pauses_the_shortcode(
+    sent, wire, shortcode, configuration
+):
+    wire.answer = Answer(403 if configuration else 400, json.dumps(
+        {"errorCode": "403.002.1001" if configuration else "400.002.02", "errorMessage": "No."}
+    ))  # fmt: skip
+
+    tasks.ask_mpesa(sent(Status.IN_DOUBT).disbursement_id)
+
+    shortcode.refresh_from_db()
+    assert shortcode.is_paused is configuration

@@ -254,3 +254,30 @@ def test_a_status_answer_that_comes_late_contradicts_like_a_callback(sent, asked
 
     assert state(attempt) == (Status.PAID, "paid")
     assert kinds() == {"contradiction"}
+
+
+@pytest.mark.lesson(6)
+@pytest.mark.parametrize("code", [0, 1, 2, 2001])
+def test_a_result_that_doesn_t_name_the_payout_settles_nothing(sent, client, shortcode, code):
+    """Whoever reads its address in a proxy's log must not make it fail, and be sent anew."""
+    attempt = sent()
+    forged = {"Result": {"ResultCode": code, "ResultDesc": "Forged."}}
+
+    client.post(f"/cb/{attempt.callback_token}/r", forged, "application/json")
+    callbacks.process(Callback.objects.get().pk)
+
+    shortcode.refresh_from_db()
+    assert (state(attempt)[0], shortcode.pause) == (Status.IN_DOUBT, "")
+
+
+@pytest.mark.parametrize(
+    "body", ['{"Result": {"ResultCode": 1e9999999999999999999}}', "1e999999999"]
+)
+def test_monstrous_numbers_break_nothing(sent, client, body):
+    attempt = sent()
+
+    answer = client.post(f"/cb/{attempt.callback_token}/r", body, "application/json")
+
+    assert answer.status_code == 200
+    callbacks.process(Callback.objects.get().pk)
+    assert Callback.objects.get().state != "waiting"

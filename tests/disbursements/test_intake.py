@@ -193,3 +193,23 @@ def test_an_inactive_partners_loan_is_held(take_in, lender):
     lender.save()
 
     assert take_in().status == Status.HELD
+
+
+@pytest.mark.lesson(8)
+def test_what_is_put_right_in_mifos_and_cancelled_is_read_anew_for_a_person(take_in, baraka):
+    held = take_in(phone="")
+    approval.cancel(held, by=baraka, reason="The number is in Mifos X now.")
+
+    again = take_in(phone="0712 345 678")
+
+    assert (again.pk != held.pk, again.status) == (True, Status.HELD)
+    assert again.holds == [Hold.EARLIER_DISBURSEMENT]
+    approval.release(again, by=baraka, reason="Checked.")
+
+
+def test_what_a_checker_stopped_is_not_paid_by_itself_after_a_new_approval(take_in, baraka):
+    first = take_in()
+    approval.cancel(first, by=baraka, reason="Fraud?")
+    Disbursement.objects.filter(pk=first.pk).update(is_approval_over=True)
+
+    assert take_in().holds == [Hold.EARLIER_DISBURSEMENT]

@@ -1,5 +1,6 @@
 """Many at the same moment, on real threads with real connections."""
 
+import json
 import threading
 import time
 from datetime import timedelta
@@ -162,14 +163,18 @@ def test_the_next_of_a_partner_is_rung_for_when_one_is_done(manual, shortcode, w
     assert second.status == Status.SENT
 
 
+def refusal_of(attempt):
+    named = {"OriginatorConversationID": attempt.originator_conversation_id}
+    return json.dumps(result("callback-b2c-failure-2001-official-2024", code=2001, **named))
+
+
 def test_callbacks_and_answers_that_cross_do_not_deadlock(manual, shortcode, wire, told):
     """A refusal that pauses, claims of others, and a failure by callback, all on one shortcode."""
     from disbursements.callbacks import process
 
     attempts = [manual(Status.SENDING, msisdn=n).attempts.create(
         shortcode=shortcode, amount_kes=10_000, msisdn=n) for n in NUMBERS[:4]]  # fmt: skip
-    body = str(result("callback-b2c-failure-2001-official-2024", code=2001)).replace("'", '"')
-    kept = [a.callbacks.create(kind="r", body=body).pk for a in attempts]
+    kept = [a.callbacks.create(kind="r", body=refusal_of(a)).pk for a in attempts]
     more = [manual(msisdn=n).pk for n in NUMBERS[4:]]
 
     ended = at_once(

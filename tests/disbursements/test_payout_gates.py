@@ -119,12 +119,13 @@ def test_the_float_counts_while_it_is_fresh(
     assert bool(wire.posts) is goes
 
 
-def test_a_partner_without_a_shortcode_has_it_held(approved, shortcode, wire):
+def test_a_partner_without_a_shortcode_has_it_wait_and_say_so(approved, shortcode, wire):
     type(shortcode).objects.update(is_default=False)
 
     send(approved)
 
-    assert (approved.status, approved.holds) == (Status.HELD, [Hold.NO_SHORTCODE])
+    assert (approved.status, wire.posts) == (Status.APPROVED, [])
+    assert "no active default shortcode" in approved.waits_for
     assert wire.posts == []
 
 
@@ -178,12 +179,13 @@ def test_a_loan_that_cannot_be_re_read_waits(approved, system, wire):
     assert "can't be re-read" in words
 
 
-def test_without_its_loan_system_it_is_held(approved, monkeypatch, wire):
+def test_without_its_loan_system_it_waits(approved, monkeypatch, wire):
     monkeypatch.setattr(loans, "_systems", [])
 
     send(approved)
 
-    assert (approved.holds, wire.posts) == ([Hold.NO_LOAN_SYSTEM], [])
+    assert (approved.status, wire.posts) == (Status.APPROVED, [])
+    assert "not set up" in approved.waits_for
 
 
 @pytest.mark.lesson(18)

@@ -8,7 +8,13 @@ from decimal import Decimal
 import pytest
 import structlog
 
-from paymentvault.logging import configure_structlog, logging_config, mask, mask_msisdn
+from paymentvault.logging import (
+    LONGEST,
+    configure_structlog,
+    logging_config,
+    mask,
+    mask_msisdn,
+)
 
 SECRET = "Kept2Ourselves4711"
 
@@ -179,3 +185,11 @@ def test_people_get_lines_that_are_not_json(written):
 
     assert "paid" in stream.getvalue() and "disbursement_id=2" in stream.getvalue()
     assert not stream.getvalue().startswith("{")
+
+
+@pytest.mark.parametrize("piece", ["token", "secret-", "basic ", "://a:", 'token="', "2547", "a=b"])
+def test_hostile_text_of_any_length_is_masked_and_cut(piece):
+    """A pattern that took more than linear time would keep this from ever ending."""
+    masked = mask(piece * 10_000)
+
+    assert len(masked) <= LONGEST * 3

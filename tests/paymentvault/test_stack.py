@@ -176,5 +176,6 @@ def test_every_queue_has_a_worker(tmp_path):
 def test_without_the_sandbox_only_the_system_itself_runs(tmp_path):
     stack = Stack({}, log_dir=tmp_path, sandbox=False, ports={"web": 8001})
 
-    assert set(stack.programs) == {"web", "worker-payouts", "worker-mifos", "beat"}
+    workers = {"worker-payouts", "worker-mifos", "worker-sweeps"}
+    assert set(stack.programs) == {"web", "beat", *workers}
     assert stack.urls["web"] == "http://127.0.0.1:8001" == stack.env["PUBLIC_URL"]
