@@ -283,7 +283,12 @@ class Attempt(MpesaRequest):
 
     class Meta:
         ordering = ["pk"]
-        triggers = [triggers.ids_stay, triggers.never_deleted]
+        triggers = [
+            triggers.attempt_moves,
+            triggers.pays_its_disbursement,
+            triggers.ids_stay,
+            triggers.never_deleted,
+        ]
         constraints = [
             models.UniqueConstraint(
                 name="one_live_or_paid_attempt",

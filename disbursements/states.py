@@ -77,5 +77,19 @@ class AttemptStatus(models.TextChoices):
     FAILED = "failed", "Failed"
 
 
+A = AttemptStatus
+
+ATTEMPT_NEXT: dict[AttemptStatus, set[AttemptStatus]] = {
+    A.SENDING: {A.NOT_SENT, A.SENT, A.UNKNOWN, A.PAID, A.FAILED},
+    # The same id goes again; or M-Pesa says after all that it has it.
+    A.NOT_SENT: {A.SENDING, A.UNKNOWN, A.PAID, A.FAILED},
+    A.SENT: {A.UNKNOWN, A.PAID, A.FAILED},
+    A.UNKNOWN: {A.PAID, A.FAILED},
+    # Whatever comes later opens a case.
+    A.PAID: set(),
+    A.FAILED: set(),
+}
+
+
 class TransitionRefused(Exception):
     """The move isn't in the table, or somebody else moved the row first."""

@@ -1,16 +1,17 @@
 """What PostgreSQL itself forbids, written beside the models that it guards."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pgtrigger
 
-from disbursements.states import NEXT, Status
+from disbursements.states import ATTEMPT_NEXT, NEXT
 
 append_only = pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)
 never_deleted = pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete)
 
 
-def only_moves_in(table: Mapping[Status, set[Status]]) -> pgtrigger.Trigger:
+def only_moves_in(table: Mapping[Any, set[Any]]) -> pgtrigger.Trigger:
     """Refuse a change of status that isn't an edge of the table."""
     return pgtrigger.Trigger(
         name="only_moves_in_the_table",
@@ -27,12 +28,31 @@ def only_moves_in(table: Mapping[Status, set[Status]]) -> pgtrigger.Trigger:
     )
 
 
-def _edges(table: Mapping[Status, set[Status]]) -> str:
+def _edges(table: Mapping[Any, set[Any]]) -> str:
     pairs = sorted(f"'{was!s}>{to!s}'" for was, following in table.items() for to in following)
     return ", ".join(pairs)
 
 
 disbursement_moves = only_moves_in(NEXT)
+attempt_moves = only_moves_in(ATTEMPT_NEXT)
+
+# An attempt pays what was seen at approval, to the number that was seen, and nothing else.
+pays_its_disbursement = pgtrigger.Trigger(
+    name="pays_its_disbursement",
+    when=pgtrigger.Before,
+    operation=pgtrigger.Insert,
+    func="""
+        IF NOT EXISTS (
+            SELECT 1 FROM disbursements_disbursement d
+            WHERE d.id = NEW.disbursement_id AND floor(d.amount) = NEW.amount_kes
+              AND d.msisdn = NEW.msisdn
+        ) THEN
+            RAISE EXCEPTION 'attempt pays another sum or number than disbursement %',
+                NEW.disbursement_id USING ERRCODE = 'check_violation';
+        END IF;
+        RETURN NEW;
+    """,
+)
 
 # At commit, so that the row and its history may be written in either order.
 every_move_has_history = pgtrigger.Trigger(

@@ -145,11 +145,11 @@ def manual(lender: Partner, amina: User) -> Callable[..., Disbursement]:
 def sent(manual: Fixture, shortcode: MpesaShortcode) -> Callable[..., Attempt]:
     """An attempt that M-Pesa has accepted."""
 
-    def make(status: Status = Status.SENT, **changes: Any) -> Attempt:
+    def make(status: Status = Status.SENT, *, attempt: str = "sent", **changes: Any) -> Attempt:
         disbursement = manual(status, **changes)
         return Attempt.objects.create(
             disbursement=disbursement, shortcode=shortcode, msisdn=disbursement.msisdn,
-            amount_kes=disbursement.amount_kes, status="sent",
+            amount_kes=disbursement.amount_kes, status=attempt,
         )  # fmt: skip
 
     return make

@@ -139,8 +139,7 @@ NOT_SENT = {
 @pytest.mark.lesson(5)
 @pytest.mark.parametrize("was, ends", NOT_SENT.items())
 def test_money_that_moved_though_it_seemed_not_sent_is_never_overlooked(sent, told, was, ends):
-    attempt = sent(was)
-    Attempt.objects.update(status="not_sent")
+    attempt = sent(was, attempt="not_sent")
 
     told(attempt, paid())
 
@@ -150,8 +149,7 @@ def test_money_that_moved_though_it_seemed_not_sent_is_never_overlooked(sent, to
 
 @pytest.mark.parametrize("was", NOT_SENT)
 def test_a_failure_of_what_seemed_not_sent_breaks_nothing(sent, told, was):
-    attempt = sent(was)
-    Attempt.objects.update(status="not_sent")
+    attempt = sent(was, attempt="not_sent")
 
     told(attempt, FAILED)
 
@@ -160,8 +158,7 @@ def test_a_failure_of_what_seemed_not_sent_breaks_nothing(sent, told, was):
 
 
 def test_a_queue_time_out_of_what_seemed_not_sent_puts_it_in_doubt(sent, told, wire):
-    attempt = sent(Status.APPROVED)
-    Attempt.objects.update(status="not_sent")
+    attempt = sent(Status.APPROVED, attempt="not_sent")
 
     told(attempt, {}, "t")
     tasks.send_payout(attempt.disbursement_id)

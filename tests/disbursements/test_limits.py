@@ -48,7 +48,7 @@ def test_a_limit_says_what_it_is(lender):
 def today_so_far(sent, settings):
     """KES 10,000 went to Amina today, of 15,000 allowed."""
     settings.MPESA_DAILY_PER_RECIPIENT = 15_000
-    attempt = sent()
+    attempt = sent(attempt="sending")
     Attempt.objects.update(sent_at="2026-11-23T09:00+03:00")
     return attempt
 

@@ -205,7 +205,9 @@ def test_only_what_is_approved_is_sent(manual, shortcode, wire, status):
 @pytest.mark.parametrize("status", [s for s in AttemptStatus if s not in ("failed", "not_sent")])
 def test_an_attempt_that_may_be_with_m_pesa_is_never_sent_again(approved, shortcode, wire, status):
     """Not even if something else moved its disbursement back to approved."""
-    approved.attempts.create(shortcode=shortcode, amount_kes=1, msisdn=AMINA, status=status)
+    approved.attempts.create(
+        shortcode=shortcode, amount_kes=approved.amount_kes, msisdn=AMINA, status=status
+    )
 
     tasks.send_payout(approved.pk)
 

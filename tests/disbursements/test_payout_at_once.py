@@ -188,7 +188,8 @@ def test_callbacks_and_answers_that_cross_do_not_deadlock(manual, shortcode, wir
 
 def test_the_daily_limit_counts_other_payouts_of_today_only(manual, shortcode, wire, settings):
     settings.MPESA_DAILY_PER_RECIPIENT = 20_000
-    yesterday = manual(Status.SENT).attempts.create(
+    large = manual(Status.SENT, amount=19_000, gross_amount=19_000)
+    yesterday = large.attempts.create(
         shortcode=shortcode, amount_kes=19_000, msisdn=AMINA, status="sent",
         sent_at=timezone.now() - timedelta(days=1),
     )  # fmt: skip

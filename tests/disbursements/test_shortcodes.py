@@ -151,7 +151,9 @@ def test_only_want_of_float_is_tried_again_by_itself(manual, shortcode, code):
 def test_it_is_not_tried_again_for_ever(manual, shortcode):
     row = manual(Status.FAILED, failure_code="1")
     for _ in range(tasks.MOST_ATTEMPTS):
-        row.attempts.create(shortcode=shortcode, amount_kes=1, msisdn=row.msisdn, status="failed")
+        row.attempts.create(
+            shortcode=shortcode, amount_kes=row.amount_kes, msisdn=row.msisdn, status="failed"
+        )
 
     tasks.sweep_failed()
 

@@ -143,9 +143,28 @@ def test_a_disbursement_has_one_live_or_paid_attempt(sent, shortcode):
 
     with pytest.raises(IntegrityError, match="one_live_or_paid_attempt"):
         Attempt.objects.create(
-            disbursement=attempt.disbursement, shortcode=shortcode, amount_kes=10,
-            msisdn=attempt.msisdn,
+            disbursement=attempt.disbursement, shortcode=shortcode, msisdn=attempt.msisdn,
+            amount_kes=attempt.amount_kes,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("amount, msisdn", [(9_999, "254712345678"), (10_000, BARAKA)])
+def test_an_attempt_pays_nothing_but_its_disbursement(manual, shortcode, amount, msisdn):
+    with pytest.raises(DatabaseError, match="another sum or number"):
+        Attempt.objects.create(
+            disbursement=manual(), shortcode=shortcode, amount_kes=amount, msisdn=msisdn
+        )
+
+
+@pytest.mark.parametrize(
+    "was, to", [("paid", "failed"), ("failed", "sending"), ("sent", "sending")]
+)
+def test_what_became_of_an_attempt_stays(sent, was, to):
+    attempt = sent()
+    Attempt.objects.filter(pk=attempt.pk).exclude(status=was).update(status=was)
+
+    with pytest.raises(DatabaseError, match="cannot become"):
+        sql("UPDATE disbursements_attempt SET status = %s WHERE id = %s", to, attempt.pk)
 
 
 @pytest.mark.parametrize(

@@ -102,8 +102,7 @@ def test_losing_every_bell_loses_nothing(manual, shortcode, safaricom, calls_bac
 
 
 def test_sending_for_too_long_becomes_doubt(sent):
-    attempt = sent(Status.SENDING, status_at=LONG_AGO)
-    Attempt.objects.update(status="sending")
+    attempt = sent(Status.SENDING, attempt="sending", status_at=LONG_AGO)
     fresh = sent(Status.SENDING)
 
     tasks.sweep_sending()
@@ -153,8 +152,8 @@ def test_a_payment_that_mifos_does_not_show_is_put_before_a_person(manual, conne
 
 
 def test_trying_in_vain_for_long_is_waiting_too(sent):
-    attempt = sent(Status.APPROVED)
-    Attempt.objects.filter(pk=attempt.pk).update(status="not_sent", created_at=LONG_AGO)
+    attempt = sent(Status.APPROVED, attempt="not_sent")
+    Attempt.objects.filter(pk=attempt.pk).update(created_at=LONG_AGO)
 
     tasks.sweep_overdue()
 

@@ -54,6 +54,8 @@ class Command(BaseCommand):
         self.stdout.write("Starting web, workers, beat, Safaricom and Mifos X …")
         stack.wait_until_ready()
         outside = Outside(Sandbox(stack.urls["mifos"]), Sandbox(stack.urls["safaricom"]))
+        if stays:
+            self._announce(stack)
         partner = lender.set_up(outside)
         self.stdout.write(f"{partner.name} is set up, tested and switched on.\n\n")
         try:
@@ -67,13 +69,16 @@ class Command(BaseCommand):
             lender.tidy_up(partner)
         self.stdout.write("Every loan ended as it should.")
 
-    def _stay(self, stack: Stack) -> None:
+    def _announce(self, stack: Stack) -> None:
         password = self._officer()
         self.stdout.write(
             f"\nPayment Vault     {stack.urls['web']}/  (user amina, password {password})\n"
             f"Pretend Mifos X   {stack.urls['mifos']}/  (approve loans, choose what goes wrong)\n"
-            f"Logs              {stack.log_dir}\n\nCtrl-C stops everything."
+            f"Logs              {stack.log_dir}\n"
         )
+
+    def _stay(self, stack: Stack) -> None:
+        self.stdout.write("\nIt stays up: approve more loans. Ctrl-C stops everything.")
         while not (ended := stack.failed()):
             time.sleep(0.5)
         raise CommandError(f"{', '.join(ended)} ended by itself.")
