@@ -38,14 +38,19 @@ class Attempts(Lines):
 
 @admin.register(Disbursement)
 class DisbursementAdmin(ReadOnly):
-    list_display = ["reference", "client_name", "msisdn", "amount", "status", "mpesa_receipt",
-                    "partner", "status_at"]  # fmt: skip
+    list_display = ["reference", "client_name", "msisdn", "amount", "status", "why",
+                    "mpesa_receipt", "partner", "status_at"]  # fmt: skip
     list_filter = ["status", "partner", "origin"]
     list_select_related = ["partner"]
     search_fields = ["=id", "=loan_id", "=msisdn", "=mpesa_receipt", "client_name",
                      "=attempts__originator_conversation_id"]  # fmt: skip
     inlines = [History, Attempts]
     actions = ["approve", "reject", "release", "retry", "cancel"]
+
+    @admin.display(description="why")
+    def why(self, row: Disbursement) -> str:
+        """What it is held for, waits for, or failed of."""
+        return row.hold_words or row.waits_for or row.failure_words or row.recording_error
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("disbursements.change_disbursement")

@@ -319,6 +319,7 @@ class Inquiry(MpesaRequest):
 
     class Meta:
         ordering = ["pk"]
+        verbose_name_plural = "inquiries"
         triggers = [triggers.never_deleted]
 
     def __str__(self) -> str:

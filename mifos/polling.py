@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from disbursements import cases, intake
 from disbursements.models import OVER_BEFORE_PAYMENT, Disbursement
+from disbursements.states import Status
 from mifos import events, port
 from mifos.port import Resting
 from partners.models import MifosConnection
@@ -26,9 +27,10 @@ def poll(connection: MifosConnection) -> int:
     Raises RemoteError; where it is about single loans, only after all the others.
     """
     new, failures = 0, list[RemoteError]()
+    standing = set(_standing(connection).values_list("loan_id", flat=True))
     with port.talking_to(connection) as mifos:
         for loan in mifos.get_approved_loans():
-            if _is_settled(connection, loan.id):
+            if loan.id in standing:
                 continue
             try:
                 new += _take_in(connection, loan.id)
@@ -39,7 +41,9 @@ def poll(connection: MifosConnection) -> int:
             except Exception as error:
                 # A fault of ours, with one loan, is no reason to miss the others.
                 log.exception("loan_not_taken_in", loan_id=loan.id)
-                words = f"Loan {loan.id} can't be taken in, by a fault of ours: {error!r}"
+                words = (
+                    f"Loan {loan.id} can't be taken in, by a fault of ours: {type(error).__name__}"
+                )
                 failures.append(RemoteError(words))
     if failures:
         raise failures[0]
@@ -51,16 +55,13 @@ def poll(connection: MifosConnection) -> int:
     return new
 
 
-def _is_settled(connection: MifosConnection, loan_id: int) -> bool:
-    """Whether the loan's disbursement stands already, so that it needn't be read again.
+def _standing(connection: MifosConnection) -> QuerySet[Disbursement]:
+    """Those under way, whose loans needn't be read again.
 
     A recorded one isn't: its loan ought to be active, and intake opens a case.
     """
-    return (
-        Disbursement.objects.filter(connection=connection, loan_id=loan_id)
-        .exclude(status__in=[*OVER_BEFORE_PAYMENT, "recorded"])
-        .exists()
-    )
+    over = [*OVER_BEFORE_PAYMENT, Status.RECORDED]
+    return Disbursement.objects.filter(connection=connection).exclude(status__in=over)
 
 
 def _take_in(connection: MifosConnection, loan_id: int) -> int:

@@ -124,6 +124,7 @@ class MifosConnection(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
+        verbose_name = "Mifos X connection"
         constraints = [
             models.CheckConstraint(
                 name="switched_on_only_when_configured",
@@ -210,6 +211,7 @@ class MpesaShortcode(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
+        verbose_name = "M-Pesa shortcode"
         ordering = ["partner", "shortcode"]
         constraints = [
             models.UniqueConstraint(

@@ -61,6 +61,7 @@ class KillSwitch(models.Model):
     reason = models.CharField(max_length=300)
 
     class Meta:
+        verbose_name_plural = "kill switch"
         constraints = [
             models.CheckConstraint(name="one_kill_switch", condition=models.Q(id=1)),
         ]

@@ -103,4 +103,4 @@ def test_callbacks_are_kept_as_they_came(online, mifos, safaricom):
 
     paid = until(ended(loan_id, Status.RECORDED))
 
-    until(lambda: Callback.objects.get().outcome.endswith(f"{paid.mpesa_receipt}."))
+    assert until(lambda: Callback.objects.get().outcome.endswith(f"{paid.mpesa_receipt}."))

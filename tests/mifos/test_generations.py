@@ -50,7 +50,7 @@ def test_its_undoing_stops_it(online, mifos):
 
     mifos.undo_approval(loan_id)
 
-    until(lambda: sweep() or Disbursement.objects.filter(pk=made.pk, status="cancelled"))
+    assert until(lambda: sweep() or Disbursement.objects.filter(pk=made.pk, status="cancelled"))
 
 
 @pytest.mark.parametrize("fault", ["phantom", "parked", "hook_failed_command"])

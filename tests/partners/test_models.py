@@ -73,7 +73,12 @@ def test_two_partners_never_share_a_shortcode(another):
 
 
 def test_a_sandbox_shortcode_may_have_the_number_of_a_real_one(another):
-    another(shortcode="600997", environment="production").full_clean()
+    production = another(shortcode="600997", environment="production")
+
+    production.full_clean()
+    production.save()
+
+    assert type(production).objects.filter(shortcode="600997").count() == 2
 
 
 def test_a_partner_has_one_default_shortcode(another, lender):
