@@ -120,11 +120,29 @@ def decide(
             holds=[reason.hold for reason in holds],
         )  # fmt: skip
         return f"{disbursement.reference} is held: {disbursement.hold_words}"
-    if partner.is_automatic and disbursement.connection_id:
+    needs_person = why_a_person_decides(disbursement, partner)
+    if not needs_person:
         disbursement.move(Status.APPROVED, by=by, note="Automatic disbursement; every rule passed.")
         return f"{disbursement.reference} is approved automatically."
-    disbursement.move(Status.AWAITING_APPROVAL, by=by, note="Automatic disbursement is off.")
-    return f"{disbursement.reference} awaits a person's approval."
+    disbursement.move(Status.AWAITING_APPROVAL, by=by, note=needs_person)
+    return f"{disbursement.reference} awaits a person's approval. {needs_person}"
+
+
+def why_a_person_decides(disbursement: Disbursement, partner: Partner) -> str:
+    """Why a disbursement that nothing speaks against isn't paid by itself; "" if it is."""
+    if disbursement.connection is None:
+        return "It was entered by hand."
+    if not partner.is_automatic:
+        return "Automatic disbursement is off."
+    products = {product.product_id: product for product in disbursement.connection.products.all()}
+    if not products:
+        # None was ever listed: the partner's own switch decides alone.
+        return ""
+    product = products.get(disbursement.product_id or 0)
+    if product is None or not product.is_automatic:
+        name = disbursement.product_name or disbursement.product_id
+        return f"Automatic disbursement is off for the loan product {name}."
+    return limits.outside_of_product(disbursement.amount, product)
 
 
 def reasons_in(facts: LoanFacts) -> list[HoldReason]:

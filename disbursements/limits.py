@@ -11,7 +11,7 @@ from django.utils import timezone
 from disbursements.holds import Hold, HoldReason
 from disbursements.models import Attempt, Disbursement
 from disbursements.states import AttemptStatus
-from partners.models import Partner
+from partners.models import LoanProduct, Partner
 
 
 def reasons(amount: Decimal, *, partner: Partner) -> list[HoldReason]:
@@ -27,6 +27,15 @@ def reasons(amount: Decimal, *, partner: Partner) -> list[HoldReason]:
         for hold, limit, side, whose in limits
         if limit is not None and (amount - limit) * side > 0
     ]
+
+
+def outside_of_product(amount: Decimal, product: LoanProduct) -> str:
+    """Why a sum is not paid automatically for its loan product; "" if it may be."""
+    bounds = [(product.min_amount, -1, "smallest"), (product.max_amount, 1, "largest")]
+    for limit, side, which in bounds:
+        if limit is not None and (amount - limit) * side > 0:
+            return _words(amount, limit, side, f"{product.name}'s {which} automatic sum")
+    return ""
 
 
 def daily_reason(disbursement: Disbursement) -> HoldReason | None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import structlog
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models, transaction
 from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Now, Upper
 from django.utils import timezone
 from fernet_fields import EncryptedCharField
 
@@ -100,6 +101,11 @@ class Disbursement(models.Model):
 
     class Meta:
         ordering = ["-pk"]
+        permissions = [
+            ("approve_disbursement", "Can approve, reject, release, cancel and retry"),
+            ("settle_disbursement", "Can settle a disbursement in doubt"),
+            ("export_disbursement", "Can export disbursements"),
+        ]
         triggers = [
             triggers.disbursement_moves,
             triggers.every_move_has_history,
@@ -157,7 +163,13 @@ class Disbursement(models.Model):
                          condition=Q(status__in=WAITING)),
             models.Index(name="newest_of_a_partner", fields=["partner", "-id"]),
             models.Index(name="by_msisdn", fields=["msisdn", "-id"]),
-            models.Index(name="by_loan", fields=["loan_id"]),
+            models.Index(name="by_loan", fields=["loan_id", "-id"]),
+            models.Index(name="newest_in_a_state", fields=["status", "-id"]),
+            models.Index(name="largest_first", fields=["-amount", "-id"]),
+            models.Index(name="entered_in_time", fields=["created_at"]),
+            models.Index(name="paid_in_time", fields=["paid_at"],
+                         condition=Q(paid_at__isnull=False)),
+            GinIndex(OpClass(Upper("client_name"), name="gin_trgm_ops"), name="by_name"),
         ]  # fmt: skip
 
     def __str__(self) -> str:
@@ -359,10 +371,64 @@ class Callback(models.Model):
         triggers = [triggers.what_arrived_stays, triggers.never_deleted]
         indexes = [
             models.Index(name="callbacks_waiting", fields=["due_at"], condition=Q(state="waiting")),
+            models.Index(name="callbacks_in_a_state", fields=["state", "-id"]),
         ]
 
     def __str__(self) -> str:
         return f"callback {self.pk}"
+
+
+class Settlement(models.Model):
+    """What one person says became of a payout in doubt, and that another one agrees."""
+
+    class Outcome(models.TextChoices):
+        PAID = "paid", "M-Pesa paid it"
+        FAILED = "failed", "M-Pesa didn't pay it, and won't"
+
+    class State(models.TextChoices):
+        PROPOSED = "proposed", "Waits for a second person"
+        CONFIRMED = "confirmed", "Confirmed"
+        REFUSED = "refused", "Refused"
+
+    disbursement = models.ForeignKey(Disbursement, models.PROTECT, related_name="settlements")
+    attempt = models.ForeignKey(Attempt, models.PROTECT, related_name="settlements")
+    outcome = models.CharField(max_length=10, choices=Outcome.choices)
+    mpesa_receipt = models.CharField(max_length=20, blank=True)
+    paid_at = models.DateTimeField(null=True)
+    evidence = models.TextField()
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PROPOSED)
+    proposed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="settlements_proposed"
+    )
+    proposed_at = models.DateTimeField(auto_now_add=True)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="settlements_decided"
+    )
+    decided_at = models.DateTimeField(null=True)
+    decision_note = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        triggers = [triggers.never_deleted]
+        constraints = [
+            models.UniqueConstraint(
+                name="one_settlement_waits", fields=["disbursement"], condition=Q(state="proposed")
+            ),
+            models.CheckConstraint(
+                name="settled_by_two",
+                condition=~Q(state="confirmed")
+                | (Q(decided_by__isnull=False) & ~Q(decided_by=F("proposed_by"))),
+            ),
+            models.CheckConstraint(
+                name="settled_as_paid_names_a_receipt",
+                condition=Q(outcome="paid", paid_at__isnull=False) & ~Q(mpesa_receipt="")
+                | Q(outcome="failed", mpesa_receipt="", paid_at__isnull=True),
+            ),
+            models.CheckConstraint(name="settlement_has_evidence", condition=~Q(evidence="")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_outcome_display()}: {self.get_state_display()}"
 
 
 class Case(models.Model):
@@ -388,6 +454,9 @@ class Case(models.Model):
                 condition=Q(closed_at__isnull=True),
                 nulls_distinct=False,
             ),
+        ]
+        indexes = [
+            models.Index(name="open_cases", fields=["-id"], condition=Q(closed_at__isnull=True)),
         ]
 
     def __str__(self) -> str:

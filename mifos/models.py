@@ -59,6 +59,8 @@ class Event(models.Model):
             models.Index(name="events_waiting", fields=["due_at"],
                          condition=models.Q(state="waiting")),
             models.Index(name="events_newest", fields=["connection", "-received_at"]),
+            models.Index(name="events_in_time", fields=["-received_at", "-id"]),
+            models.Index(name="events_in_a_state", fields=["state", "-received_at"]),
         ]  # fmt: skip
 
     def __str__(self) -> str:

@@ -30,7 +30,9 @@ class Partner(models.Model):
         validators=[RegexValidator(r"^[a-z0-9-]{2,20}\Z", "Use a-z, 0-9 and -, at least two.")],
     )
     is_active = models.BooleanField(default=True)
-    contact = models.CharField(max_length=200, blank=True)
+    contact = models.CharField(
+        max_length=200, blank=True, help_text="Whom to call when something is wrong."
+    )
     is_automatic = models.BooleanField(
         "automatic disbursement",
         default=False,
@@ -98,6 +100,11 @@ class MifosConnection(models.Model):
         help_text="The tenant's time zone in Mifos X, which decides what its today is.",
     )  # fmt: skip
 
+    payment_types = models.JSONField(
+        default=list, editable=False, help_text="Those that Mifos X listed last: id, name, is_cash."
+    )
+    products_listed_at = models.DateTimeField(null=True, editable=False)
+
     configured_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_test = models.JSONField(default=list, editable=False)
     last_tested_at = models.DateTimeField(null=True, editable=False)
@@ -156,6 +163,48 @@ class MifosConnection(models.Model):
         return bool(self.previous_token_until and self.previous_token_until > timezone.now())
 
 
+class LoanProduct(models.Model):
+    """A loan product as Mifos X listed it, and whether its loans may be paid without a person.
+
+    Where the partner's automatic disbursement is on, a loan of a product that is switched off, or
+    outside the product's sums, waits for a person's approval.
+    """
+
+    connection = models.ForeignKey(MifosConnection, models.PROTECT, related_name="products")
+    product_id = models.BigIntegerField()
+    name = models.CharField(max_length=100)
+    is_automatic = models.BooleanField("paid automatically", default=False)
+    min_amount = models.DecimalField(
+        "from, KES", max_digits=12, decimal_places=2, null=True, blank=True,
+        validators=[MinValueValidator(Decimal(0))],
+    )  # fmt: skip
+    max_amount = models.DecimalField(
+        "up to, KES", max_digits=12, decimal_places=2, null=True, blank=True,
+        validators=[MinValueValidator(Decimal(0))],
+    )  # fmt: skip
+    is_listed = models.BooleanField(
+        default=True, editable=False, help_text="Mifos X named it when it was last asked."
+    )
+
+    class Meta:
+        ordering = ["name", "product_id"]
+        constraints = [
+            models.UniqueConstraint(
+                name="one_row_per_loan_product", fields=["connection", "product_id"]
+            ),
+            models.CheckConstraint(
+                name="product_limits_in_order",
+                condition=Q(min_amount__isnull=True)
+                | Q(max_amount__isnull=True)
+                | Q(min_amount__lte=F("max_amount")),
+                violation_error_message="The smallest sum is larger than the largest.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class MpesaShortcode(models.Model):
     """A partner's B2C number at Safaricom, and the credentials to pay from it."""
 
@@ -201,6 +250,9 @@ class MpesaShortcode(models.Model):
     pause_reason = models.CharField(max_length=300, blank=True, editable=False)
     credential_proved_at = models.DateTimeField(null=True, editable=False)
     credential_set_at = models.DateTimeField(default=timezone.now, editable=False)
+    last_test = models.JSONField(default=list, editable=False)
+    last_tested_at = models.DateTimeField(null=True, editable=False)
+    last_tested_by = models.CharField(max_length=150, blank=True, editable=False)
     utility_balance = models.DecimalField(
         max_digits=14, decimal_places=2, null=True, editable=False
     )

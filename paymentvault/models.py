@@ -1,8 +1,13 @@
 """What belongs to no single domain: people, the audit, and signs of life."""
 
+import uuid
+
 import pgtrigger
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.utils import timezone
+from fernet_fields import EncryptedTextField
 
 
 class User(AbstractUser):
@@ -68,3 +73,83 @@ class KillSwitch(models.Model):
 
     def __str__(self) -> str:
         return f"Payouts stopped by {self.stopped_by}: {self.reason}"
+
+
+class DoneOnce(models.Model):
+    """A press of a button that was carried out; the second press of the same one finds it."""
+
+    token = models.UUIDField(primary_key=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "done once"
+
+    def __str__(self) -> str:
+        return str(self.token)
+
+
+class Job(models.Model):
+    """Long work that a person started, can leave, and can come back to."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting for a worker"
+        RUNNING = "running", "Running"
+        DONE = "done", "Done"
+        FAILED = "failed", "Broken off"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=40)
+    title = models.CharField(max_length=200)
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="jobs_started"
+    )
+    given = EncryptedTextField(blank=True, help_text="What it works on, as JSON; may hold secrets.")
+    about = models.CharField(max_length=100, blank=True, help_text="What it belongs to.")
+    came_from = models.CharField(max_length=200, blank=True, help_text="The page to go back to.")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    done = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(null=True)
+    lines = models.JSONField(default=list, help_text="What came of each part, as it became known.")
+    outcome = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    due_at = models.DateTimeField(default=timezone.now)
+    leased_until = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(
+                name="jobs_under_way",
+                fields=["due_at"],
+                condition=models.Q(state__in=["waiting", "running"]),
+            ),
+            models.Index(name="jobs_about", fields=["about", "-created_at"]),
+            models.Index(name="jobs_of_a_person", fields=["started_by", "-created_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in (self.State.DONE, self.State.FAILED)
+
+
+class JobFile(models.Model):
+    """A piece of the file that a job made, in order; PostgreSQL keeps it for every web server."""
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="pieces")
+    number = models.PositiveIntegerField()
+    content = models.BinaryField()
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [
+            models.UniqueConstraint(name="one_piece_of_a_number", fields=["job", "number"])
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_id}/{self.number}"

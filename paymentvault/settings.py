@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import environ
+from csp.constants import NONE, SELF
 
 from paymentvault.logging import configure_structlog, logging_config
 
@@ -35,7 +36,11 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "django.forms",
     "rest_framework",
+    "django_filters",
+    "django_htmx",
+    "csp",
     "pgtrigger",
     "django_structlog",
     "paymentvault",
@@ -56,6 +61,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
 ]
 # Outside systems get every path with and without a slash; a redirect would lose their POST.
@@ -73,6 +80,11 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "paymentvault.context.frame",
+            ],
+            "builtins": [
+                "paymentvault.templatetags.portal",
+                "django_htmx.templatetags.django_htmx",
             ],
         },
     },
@@ -92,6 +104,9 @@ if not TESTING:
 DATABASES["default"].setdefault("OPTIONS", {})["connect_timeout"] = 5
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# A message's level is the tone of its notice.
+MESSAGE_TAGS = {20: "busy", 25: "ok", 30: "warn", 40: "bad"}
+
 AUTH_USER_MODEL = "paymentvault.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -102,7 +117,9 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-LOGIN_URL = "admin:login"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "login"
 
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "Africa/Nairobi"
@@ -111,6 +128,9 @@ USE_TZ = True
 
 # What Django 6 does anyway: an address typed without a scheme gets https.
 FORMS_URLFIELD_ASSUME_HTTPS = True
+
+# Each field with its label, hint and error, as templates/forms/field.html has it.
+FORM_RENDERER = "paymentvault.forms.Renderer"
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
@@ -124,6 +144,20 @@ SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS_ONLY
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS_ONLY
 X_FRAME_OPTIONS = "DENY"
+# Everything comes from here; no script and no style stands inside a page.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
 
 # How many proxies of ours stand in front, each appending to X-Forwarded-For.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0)
@@ -148,6 +182,7 @@ CELERY_TASK_ROUTES = {
     "*.poll_connection": {"queue": "polls"},
     "*.ask_mpesa": {"queue": "questions"},
     "*.read_balances": {"queue": "questions"},
+    "*.run_job": {"queue": "jobs"},
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -178,6 +213,7 @@ CELERY_BEAT_SCHEDULE = {
             ("disbursements", "sweep_callbacks"),
             ("disbursements", "sweep_failed"),
             ("disbursements", "sweep_overdue"),
+            ("paymentvault", "sweep_jobs"),
         )
     },
     "poll_mifos": {

@@ -147,7 +147,7 @@ def _programs(urls: Mapping[str, str], *, sandbox: bool) -> Iterator[Program]:
         yield _sandbox("mifos", urls["mifos"], "--safaricom", urls["safaricom"])
     yield _web(urls["web"])
     yield _worker("payouts", queues="payouts,questions")
-    yield _worker("mifos", queues="events,recording,polls")
+    yield _worker("mifos", queues="events,recording,polls,jobs")
     yield _worker("sweeps", queues="callbacks,sweeps")
     yield _beat()
 

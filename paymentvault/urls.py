@@ -3,12 +3,25 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 
+from disbursements.pages.urls import callback_urls, case_urls, disbursement_urls
+from mifos.pages.urls import connection_urls, event_urls
+from partners.pages.urls import partner_urls
 from paymentvault import views
 
 admin.site.site_header = admin.site.site_title = "Payment Vault"
 
 urlpatterns = [
-    path("", views.home, name="home"),
+    path("", include("paymentvault.portal.urls")),
+    path("disbursements/", include(disbursement_urls)),
+    path("cases/", include(case_urls)),
+    path("callbacks/", include(callback_urls)),
+    path("events/", include(event_urls)),
+    path("partners/", include(partner_urls)),
+    path("partners/<slug:code>/mifos/", include(connection_urls)),
+    path(
+        "partners/<slug:code>/mpesa/",
+        include(("disbursements.pages.mpesa_urls", "shortcodes")),
+    ),
     re_path(r"^livez/?$", views.livez),
     re_path(r"^readyz/?$", views.readyz),
     path("admin/", admin.site.urls),

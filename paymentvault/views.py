@@ -5,7 +5,6 @@ import sys
 from django.contrib.auth.decorators import login_not_required
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import redirect
 from django.views import defaults
 
 from paymentvault.middleware import answer_without_database
@@ -23,10 +22,6 @@ def readyz(request: HttpRequest) -> JsonResponse:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
     return JsonResponse({"status": "ready"})
-
-
-def home(request: HttpRequest) -> HttpResponse:
-    return redirect("admin:index")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

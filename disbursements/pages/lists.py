@@ -1,0 +1,10 @@
+"""The list of disbursements."""
+
+from django.contrib.auth.decorators import permission_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+
+@permission_required("disbursements.view_disbursement", raise_exception=True)
+def index(request: HttpRequest) -> HttpResponse:
+    return render(request, "disbursements/list.html")

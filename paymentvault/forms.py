@@ -1,0 +1,58 @@
+"""How every form of the portal looks and behaves."""
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.db.models import Model
+from django.forms.renderers import TemplatesSetting
+from django.utils.datastructures import MultiValueDict
+from django.utils.dateparse import parse_datetime
+
+
+class Renderer(TemplatesSetting):
+    """A summary of errors on top, then each field with its label, hint and error."""
+
+    form_template_name = "forms/form.html"
+    field_template_name = "forms/field.html"
+
+
+class ToldOfClashes(forms.ModelForm):
+    """Tells whoever saves that somebody else saved meanwhile, instead of overwriting it.
+
+    The model needs `updated_at`, which changes whenever a person saves its settings.
+    """
+
+    seen = forms.CharField(widget=forms.HiddenInput, required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["seen"] = _stamp(self.instance)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        now = _now(self.instance)
+        if now and parse_datetime(cleaned.get("seen") or "") != now:
+            # What is saved now is what the next press is about.
+            data = MultiValueDict(self.data)
+            data[self.add_prefix("seen")] = now.isoformat()
+            self.data = data
+            self.add_error(
+                None,
+                "Somebody else saved this while you had it open. Nothing of yours was saved. "
+                "What you typed is still here: compare it with what is saved now, then save "
+                "again to overwrite it.",
+            )
+        return cleaned
+
+
+def _stamp(row: Model) -> str:
+    at = getattr(row, "updated_at", None)
+    return at.isoformat() if at else ""
+
+
+def _now(row: Model) -> datetime | None:
+    if row._state.adding:
+        return None
+    at: datetime = type(row)._default_manager.values_list("updated_at", flat=True).get(pk=row.pk)
+    return at

@@ -1,0 +1,159 @@
+"""Long work: started in the browser, done by a worker, watched, left and come back to.
+
+A kind of job is a function that is registered under a name. What it found goes into the row as
+it becomes known, so the page shows it at once and a lost worker loses nothing that was told.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from celery import shared_task
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from paymentvault import doorbell, sweeping
+from paymentvault.models import Job, JobFile, User
+
+log = structlog.get_logger(__name__)
+
+State = Job.State
+Work = Callable[["Running"], str]
+
+# A worker that is silent for so long has died; its job is said to be broken off, never begun anew:
+# it may have done half of its work, and a person must look.
+SILENT_TOO_LONG = timedelta(minutes=5)
+PIECE = 256 * 1024
+
+_kinds: dict[str, Work] = {}
+
+
+def kind(name: str) -> Callable[[Work], Work]:
+    """Register what does the work of a kind; it returns the outcome in words."""
+
+    def registered(work: Work) -> Work:
+        _kinds[name] = work
+        return work
+
+    return registered
+
+
+class Broken(Exception):
+    """Why a job can't go on, in words for whoever started it."""
+
+
+class Running:
+    """A job in the hands of its worker."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.given: dict[str, Any] = json.loads(job.given or "{}")
+        self.by: User = job.started_by
+
+    def tell(self, line: dict[str, Any]) -> None:
+        """One more result, shown at once."""
+        self.job.lines.append(line)
+        self._save(lines=self.job.lines)
+
+    def progress(self, done: int, total: int | None = None) -> None:
+        self.job.total = total if total is not None else self.job.total
+        self._save(done=done, total=self.job.total)
+
+    def write_file(self, content: Iterable[bytes]) -> None:
+        """Keep a file, piece by piece, for whoever comes back for it."""
+        held, number = bytearray(), 0
+        for part in content:
+            held += part
+            while len(held) >= PIECE:
+                JobFile.objects.create(job=self.job, number=number, content=bytes(held[:PIECE]))
+                del held[:PIECE]
+                number += 1
+        JobFile.objects.create(job=self.job, number=number, content=bytes(held))
+
+    def _save(self, **changes: Any) -> None:
+        # Also the sign of life, which keeps a sweeper from calling it broken off.
+        Job.objects.filter(pk=self.job.pk, state=State.RUNNING).update(
+            leased_until=timezone.now() + SILENT_TOO_LONG, **changes
+        )
+
+
+def start(
+    name: str,
+    *,
+    title: str,
+    by: User,
+    given: dict[str, Any] | None = None,
+    about: str = "",
+    came_from: str = "",
+    total: int | None = None,
+) -> Job:
+    """Queue a job; a worker takes it after commit. `given` must be JSON; it is kept encrypted."""
+    if name not in _kinds:
+        raise LookupError(name)
+    job = Job.objects.create(
+        kind=name, title=title[:200], started_by=by, given=json.dumps(given or {}), about=about,
+        came_from=came_from[:200], total=total,
+    )  # fmt: skip
+    doorbell.ring(run_job, str(job.pk))
+    return job
+
+
+@shared_task(name="paymentvault.tasks.run_job")
+def run_job(pk: str) -> str:
+    return run(pk)
+
+
+def run(pk: str) -> str:
+    """Do a job, once: of two workers that take it, one finds it taken."""
+    now = timezone.now()
+    taken = Job.objects.filter(pk=pk, state=State.WAITING).update(
+        state=State.RUNNING, started_at=now, leased_until=now + SILENT_TOO_LONG
+    )
+    if not taken:
+        return "It was taken already."
+    running = Running(Job.objects.select_related("started_by").get(pk=pk))
+    try:
+        state, words = State.DONE, _kinds[running.job.kind](running)
+    except Broken as broken:
+        state, words = State.FAILED, str(broken)
+    except Exception as error:
+        log.exception("job_broke", job_id=pk, kind=running.job.kind)
+        state, words = State.FAILED, f"A fault of ours ({type(error).__name__}) broke it off."
+    _end(Job.objects.filter(pk=pk, state=State.RUNNING), state, words)
+    return words
+
+
+@shared_task(name="paymentvault.tasks.sweep_jobs")
+@sweeping.sweeper
+def sweep_jobs() -> int:
+    """Ring for jobs that nobody took, and say so of those whose worker died."""
+    now = timezone.now()
+    silent = Job.objects.filter(state=State.RUNNING, leased_until__lt=now)
+    _end(silent, State.FAILED, "Its worker died. Look at what it had done, then start it anew.")
+    waiting = Job.objects.filter(state=State.WAITING, due_at__lte=now)
+    return sweeping.ring_for_due(run_job, waiting, again_after=timedelta(seconds=30))
+
+
+def _end(jobs: Any, state: Job.State, words: str) -> None:
+    # What it was given may hold secrets, and nobody needs it any more.
+    with transaction.atomic():
+        jobs.update(state=state, outcome=words, ended_at=timezone.now(), given="",
+                    leased_until=None)  # fmt: skip
+
+
+def seen_by(user: User) -> Any:
+    """A person's own jobs; settings' tests are for whoever may see the settings."""
+    if user.is_superuser:
+        return Job.objects.all()
+    return Job.objects.filter(Q(started_by=user))
+
+
+def latest(name: str, *, about: str) -> Job | None:
+    return Job.objects.filter(kind=name, about=about).order_by("-created_at").first()
+
+
+def has_file(job: Job) -> bool:
+    return job.state == State.DONE and job.pieces.exists()

@@ -1,0 +1,36 @@
+"""A job's page: how far it is, what came of it, and the file it made."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, render
+
+from paymentvault import jobs
+from paymentvault.acts import user_of
+from paymentvault.models import Job
+
+TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+
+
+def show(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """The page, and the part of it that htmx fetches while the job runs."""
+    job = get_object_or_404(jobs.seen_by(user_of(request)), pk=pk)
+    template = "jobs/_progress.html" if request.headers.get("HX-Request") else "jobs/detail.html"
+    return render(request, template, {"job": job, "has_file": jobs.has_file(job)})
+
+
+def file(request: HttpRequest, pk: UUID) -> HttpResponse | StreamingHttpResponse:
+    job = get_object_or_404(jobs.seen_by(user_of(request)), pk=pk, state=Job.State.DONE)
+    name = job.lines[0]["file"] if job.lines else "file"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    kind = TYPES.get(name.rpartition(".")[2], "application/octet-stream")
+    return StreamingHttpResponse(_pieces(job), content_type=kind, headers=headers)
+
+
+def _pieces(job: Job) -> Iterator[bytes]:
+    for piece in job.pieces.order_by("number").iterator(chunk_size=4):
+        yield bytes(piece.content)
