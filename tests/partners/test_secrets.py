@@ -12,6 +12,7 @@ from fernet_fields import DecryptionError, EncryptedField, hkdf
 
 from disbursements.models import Inquiry
 from partners.models import AccessToken, MifosConnection, MpesaShortcode
+from paymentvault.models import Job
 from tests.partners.conftest import CANARY, CREDENTIAL
 
 OLD, NEW, STRANGE = (f"{name}-key-of-a-test-0123456789-abcdefgh" for name in ("old", "new", "odd"))
@@ -60,11 +61,12 @@ def all_ciphertexts():
 
 
 @pytest.fixture
-def everything(connection, shortcode, sent):
+def everything(connection, shortcode, sent, amina):
     """A row of each model that has secrets."""
     attempt = sent()
     Inquiry.objects.create(kind="status", shortcode=shortcode, attempt=attempt)
     AccessToken.objects.create(pk="hash", token=f"{CANARY}-token")
+    Job.objects.create(kind="test", title="A test", started_by=amina, given=f"{CANARY}-given")
     MifosConnection.objects.update(oauth_client_secret=f"{CANARY}-oauth", password=CANARY)
     MpesaShortcode.objects.update(security_credential=CREDENTIAL, consumer_secret=CANARY)
 
@@ -75,7 +77,7 @@ def test_these_are_all_the_secrets_there_are():
         ("MifosConnection", "webhook_token"), ("MpesaShortcode", "consumer_key"),
         ("MpesaShortcode", "consumer_secret"), ("MpesaShortcode", "initiator_password"),
         ("MpesaShortcode", "security_credential"), ("AccessToken", "token"),
-        ("Attempt", "callback_token"), ("Inquiry", "callback_token"),
+        ("Attempt", "callback_token"), ("Inquiry", "callback_token"), ("Job", "given"),
     }  # fmt: skip
 
 

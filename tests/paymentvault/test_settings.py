@@ -12,8 +12,9 @@ from paymentvault import settings as ours
 from paymentvault.settings import BASE_DIR
 
 APPS = ("paymentvault", "partners", "disbursements", "mifos")
-# What others read: Django, Celery, Django REST framework, django-structlog, djfernet-redux.
-OF_LIBRARIES = ("ROOT_URLCONF", "CELERY_", "REST_FRAMEWORK", "DJANGO_STRUCTLOG_", "FERNET_KEYS")
+# What others read: Django, its CSP, Celery, REST framework, django-structlog, djfernet-redux.
+OF_LIBRARIES = ("ROOT_URLCONF", "MESSAGE_TAGS", "CONTENT_SECURITY_POLICY", "CELERY_",
+                "REST_FRAMEWORK", "DJANGO_STRUCTLOG_", "FERNET_KEYS")  # fmt: skip
 
 
 def sources(*, without=()):
