@@ -5,7 +5,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.core.servers.basehttp import ThreadedWSGIServer
 from django.utils import timezone
+from pytest_django.live_server_helper import LiveServer
 
 from disbursements import intake
 from disbursements.loans import LoanFacts
@@ -16,7 +18,7 @@ from partners.models import MifosConnection, MpesaShortcode, Partner
 from paymentvault.models import User
 from paymentvault.sandbox.mifos import Mifos
 from paymentvault.sandbox.safaricom import Safaricom
-from paymentvault.sandbox.server import Server
+from paymentvault.sandbox.server import Server, UnderWay
 from tests.samples import AMINA
 
 Fixture = Any
@@ -54,6 +56,60 @@ def mifos(mifos_server: Server) -> Mifos:
     world.reset()
     world.add_user("vault", "mifos-password")
     return world
+
+
+class Answering(ThreadedWSGIServer):
+    """Knows what it is still answering: a request ends after its client has the answer."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.under_way = UnderWay()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.under_way.begin()
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.under_way.end()
+
+
+@pytest.fixture(scope="session")
+def live_server() -> Iterator[LiveServer]:
+    """pytest-django's, which starts and stops with the session, as a server that can be awaited."""
+    server = LiveServer("localhost", start=False)
+    server.thread.server_class = Answering
+    server.start()
+    yield server
+    server.stop()
+
+
+# Within pytest's own wrapper, which captures what is printed meanwhile.
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """What a test set going ends before its fixtures do, and so before its database is emptied.
+
+    A hook or callback that is still being answered would deadlock with the flush, or write into
+    the next test's tables.
+    """
+    try:
+        if "live_server" in item.funcargs:
+            _settle(item.funcargs)
+    finally:
+        yield
+
+
+def _settle(used: dict[str, Any]) -> None:
+    answering = used["live_server"].thread.httpd.under_way
+    worlds = [used[name].world for name in ("safaricom_server", "mifos_server") if name in used]
+    begun = None
+    # A request may set a callback or hook going, which makes a request, and so on.
+    while begun != answering.begun:
+        begun = answering.begun
+        assert answering.settle(30), "a request is still being answered"
+        assert all(world.settle(30) for world in worlds), "a callback or hook is still on its way"
 
 
 @pytest.fixture

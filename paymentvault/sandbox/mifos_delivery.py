@@ -11,7 +11,6 @@ import requests
 from paymentvault.sandbox.mifos_errors import ApiError
 from paymentvault.sandbox.mifos_faults import value_of
 from paymentvault.sandbox.mifos_records import Hook, HookDelivery, User
-from paymentvault.sandbox.server import later
 
 if TYPE_CHECKING:
     from paymentvault.sandbox.mifos import Mifos
@@ -105,7 +104,7 @@ def _send_later(
         if world.era == era:
             world.deliveries.append(_sent(world, hook, event, body))
 
-    later(delay, send)
+    world.under_way.later(delay, send)
 
 
 def _sent(world: "Mifos", hook: Hook, event: Event, body: dict[str, Any]) -> HookDelivery:

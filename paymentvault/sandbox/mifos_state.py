@@ -22,7 +22,7 @@ from paymentvault.sandbox.mifos_records import (
     User,
 )
 from paymentvault.sandbox.mifos_reference import PAYMENT_TYPES
-from paymentvault.sandbox.server import Answer, World
+from paymentvault.sandbox.server import Answer, UnderWay, World
 
 
 class State(World):
@@ -41,7 +41,12 @@ class State(World):
         self.safaricom_url: str | None = None
         self.lock = threading.RLock()
         self.era = 0
+        self.under_way = UnderWay()
         self.reset()
+
+    def settle(self, timeout_s: float = 5) -> bool:
+        """Wait until no hook is on its way, and say whether that came true."""
+        return self.under_way.settle(timeout_s)
 
     def reset(self) -> None:
         """Back to a new world; hooks still on their way are forgotten."""

@@ -9,6 +9,8 @@ from typing import Any
 
 import requests
 
+from paymentvault.sandbox.server import UnderWay
+
 TIMEOUT_S = 5
 PATIENCE_S = 1
 """How long a script waits for an answer that may never leave, the client having gone."""
@@ -40,7 +42,7 @@ class Courier:
     def __init__(self) -> None:
         self.deliveries: list[Delivery] = []
         self._era = 0
-        self._busy: set[threading.Thread] = set()
+        self._under_way = UnderWay()
 
     def forget(self) -> None:
         """Drop what was delivered, and what is still to be."""
@@ -57,11 +59,8 @@ class Courier:
                 time.sleep(step.pause_s)
                 if era == self._era:
                     self.deliver(step)
-            self._busy.discard(thread)
 
-        thread = threading.Thread(target=run, name="callback", daemon=True)
-        self._busy.add(thread)
-        thread.start()
+        self._under_way.later(0, run)
 
     def deliver(self, step: Step) -> None:
         """Make the calls of one step and return when all were answered."""
@@ -73,10 +72,7 @@ class Courier:
 
     def settle(self, timeout_s: float) -> bool:
         """Wait until no callback is on its way, and say whether that came true."""
-        deadline = time.monotonic() + timeout_s
-        for thread in list(self._busy):
-            thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(thread.is_alive() for thread in list(self._busy))
+        return self._under_way.settle(timeout_s)
 
     def _send(self, call: Call) -> None:
         data = call.body if isinstance(call.body, str) else json.dumps(call.body)

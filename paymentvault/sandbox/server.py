@@ -170,11 +170,37 @@ def serve_alone(server: Server) -> None:
         stop.wait()
 
 
-def later(seconds: float, act: Callable[[], object]) -> None:
-    """Run an act on a thread of its own after a while."""
+class UnderWay:
+    """Counts what other threads have begun and not ended, and can wait for its end."""
 
-    def run() -> None:
-        time.sleep(seconds)
-        act()
+    def __init__(self) -> None:
+        self.begun = 0
+        self._ended = 0
+        self._changed = threading.Condition()
 
-    threading.Thread(target=run, daemon=True).start()
+    def begin(self) -> None:
+        with self._changed:
+            self.begun += 1
+
+    def end(self) -> None:
+        with self._changed:
+            self._ended += 1
+            self._changed.notify_all()
+
+    def later(self, seconds: float, act: Callable[[], object]) -> None:
+        """Run an act on a thread of its own after a while."""
+
+        def run() -> None:
+            try:
+                time.sleep(seconds)
+                act()
+            finally:
+                self.end()
+
+        self.begin()
+        threading.Thread(target=run, daemon=True).start()
+
+    def settle(self, timeout_s: float) -> bool:
+        """Wait until nothing is under way, and say whether that came true."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._ended == self.begun, timeout_s)

@@ -58,6 +58,7 @@ def test_what_is_no_approval_makes_nothing(online, mifos, fault):
     loan_id = mifos.add_loan(mifos.add_client())
     mifos.approve(loan_id, faults=[fault])
 
+    assert mifos.settle()
     for _ in range(8):
         sweep()
 

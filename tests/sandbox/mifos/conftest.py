@@ -36,6 +36,7 @@ def start(versions: dict[str, Server], listener: Listener) -> Iterator[Callable[
     for server in versions.values():
         server.world.safaricom_url = None
         server.world.reset()
+        assert server.world.settle()
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 import json
-import time
 
 import pytest
 
@@ -23,7 +22,7 @@ def test_each_fault_of_an_approval_does_what_it_says(api, fault, hooks, status):
 
     api.mifos.approve(loan_id, faults=[fault])
 
-    time.sleep(0.3)
+    assert api.mifos.settle()
     assert len(api.listener.heard) == hooks
     assert api.mifos.loans[loan_id].status == status
 

@@ -1,5 +1,3 @@
-import time
-
 import pytest
 
 from tests.sandbox.mifos.calls import LOAN_EVENTS, code, sent, shape
@@ -61,7 +59,7 @@ def test_a_hook_is_inactive_unless_it_says_otherwise(api):
 
     api.mifos.approve(api.pending())
 
-    time.sleep(0.1)
+    assert api.mifos.settle()
     assert api.get(f"/hooks/{hook_id}").json()["isActive"] is False
     assert api.mifos.deliveries == []
 

@@ -1,11 +1,9 @@
-import time
 from datetime import date
 
 import pytest
 
 from paymentvault.sandbox.mifos_generation import GENERATIONS
 from tests.sandbox.mifos.calls import sent, shape
-from tests.waiting import until
 
 
 def test_an_old_hook_is_the_flat_answer(start):
@@ -122,7 +120,7 @@ def test_a_failed_command_sends_a_hook_as_its_version_does(start, generation, st
     api.disburse(api.pending())
 
     if has_response is None:
-        time.sleep(0.1)
+        assert api.mifos.settle()
         assert api.listener.heard == []
     else:
         body = api.listener.posts()[0].json()
@@ -137,7 +135,7 @@ def test_a_replay_sends_no_second_hook(api):
 
     api.disburse(loan_id, key="pv-1")
 
-    time.sleep(0.1)
+    assert api.mifos.settle()
     assert len(api.listener.heard) == 2
 
 
@@ -147,8 +145,7 @@ def test_a_hook_that_fails_is_not_sent_again(api):
 
     api.mifos.approve(api.pending())
 
-    until(lambda: api.mifos.deliveries)
-    time.sleep(0.1)
+    assert api.mifos.settle()
     assert [delivery.status for delivery in api.mifos.deliveries] == [503]
 
 
@@ -158,5 +155,5 @@ def test_a_reset_world_forgets_the_hooks_on_their_way(api):
 
     api.mifos.reset()
 
-    time.sleep(0.2)
+    assert api.mifos.settle()
     assert (api.mifos.loans, api.listener.heard) == ({}, [])
