@@ -11,11 +11,11 @@ SOURCES := paymentvault partners disbursements mifos
 # Extra arguments: make test ARGS="-k payout"
 ARGS ?=
 
-run demo worker shell: export DEBUG ?= 1
+run demo screenshots worker shell: export DEBUG ?= 1
 
 .PHONY: help
 help: ## Show this list
-	@sed -nE 's/^([a-z.]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -nE 's/^([a-z.]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 13
 
 .PHONY: .venv
 .venv: .venv/.installed ## Install what is locked into .venv
@@ -38,6 +38,10 @@ demo: .venv ## Pay loans from approval to record, tell what happened, and stop
 .PHONY: test
 test: .venv ## Run the tests
 	@$(WITH_SERVICES) $(BIN)/python -m pytest $(ARGS)
+
+.PHONY: screenshots
+screenshots: .venv ## Take the README's pictures from a demo of their own
+	@$(WITH_SERVICES) $(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 .PHONY: bench
 bench: .venv ## Measure how long a borrower waits, beside what no design can spare

@@ -12,22 +12,28 @@ class NotAllowed(Exception):
     """Why this person can't do it, in words for them."""
 
 
-def approve(disbursement: Disbursement, *, by: User, note: str = "") -> None:
+def approve(
+    disbursement: Disbursement, *, by: User, note: str = "", source_address: str | None = None
+) -> None:
     """Let a disbursement that awaits approval be paid."""
     _must_be(disbursement, Status.AWAITING_APPROVAL)
     _is_not_the_maker(disbursement, by)
     disbursement.move(Status.APPROVED, by=str(by), note=note or "Approved.", approved_by=by)
     doorbell.ring(tasks.send_payout, disbursement.pk)
-    _record("approved", disbursement, by, note)
+    _record("approved", disbursement, by, note, source_address)
 
 
-def reject(disbursement: Disbursement, *, by: User, reason: str) -> None:
+def reject(
+    disbursement: Disbursement, *, by: User, reason: str, source_address: str | None = None
+) -> None:
     """Refuse a disbursement for good."""
     disbursement.move(Status.REJECTED, by=str(by), note=reason, is_stopped_by_person=True)
-    _record("rejected", disbursement, by, reason)
+    _record("rejected", disbursement, by, reason, source_address)
 
 
-def release(disbursement: Disbursement, *, by: User, reason: str) -> None:
+def release(
+    disbursement: Disbursement, *, by: User, reason: str, source_address: str | None = None
+) -> None:
     """Let a held disbursement be paid in spite of what it was held for."""
     _must_be(disbursement, Status.HELD)
     _is_not_the_maker(disbursement, by)
@@ -40,10 +46,12 @@ def release(disbursement: Disbursement, *, by: User, reason: str) -> None:
         released_holds=released, holds=[], hold_words="",
     )  # fmt: skip
     doorbell.ring(tasks.send_payout, disbursement.pk)
-    _record("released", disbursement, by, reason)
+    _record("released", disbursement, by, reason, source_address)
 
 
-def cancel(disbursement: Disbursement, *, by: User, reason: str) -> None:
+def cancel(
+    disbursement: Disbursement, *, by: User, reason: str, source_address: str | None = None
+) -> None:
     """Give up a disbursement that hasn't been paid.
 
     One that was held for what can be put right in Mifos X is read anew by the next poll, as a
@@ -54,17 +62,19 @@ def cancel(disbursement: Disbursement, *, by: User, reason: str) -> None:
         Status.CANCELLED, by=str(by), note=reason, is_stopped_by_person=True,
         is_approval_over=can_be_put_right,
     )  # fmt: skip
-    _record("cancelled", disbursement, by, reason)
+    _record("cancelled", disbursement, by, reason, source_address)
 
 
-def retry(disbursement: Disbursement, *, by: User, reason: str) -> None:
+def retry(
+    disbursement: Disbursement, *, by: User, reason: str, source_address: str | None = None
+) -> None:
     """Try a failed disbursement again, under a new originator conversation ID."""
     _must_be(disbursement, Status.FAILED)
     _has_no_open_question(disbursement)
     _is_not_the_maker(disbursement, by)
     disbursement.move(Status.APPROVED, by=str(by), note=f"Retried: {reason}")
     doorbell.ring(tasks.send_payout, disbursement.pk)
-    _record("retried", disbursement, by, reason)
+    _record("retried", disbursement, by, reason, source_address)
 
 
 def _must_be(disbursement: Disbursement, status: Status) -> None:
@@ -84,6 +94,9 @@ def _has_no_open_question(disbursement: Disbursement) -> None:
         raise NotAllowed("M-Pesa contradicts itself on it. Settle its case first.")
 
 
-def _record(act: str, disbursement: Disbursement, by: User, reason: str) -> None:
+def _record(
+    act: str, disbursement: Disbursement, by: User, reason: str, source_address: str | None
+) -> None:
     audit.record(f"disbursement {act}", by=str(by), subject=disbursement.reference,
-                 partner_code=disbursement.partner.code, reason=reason)  # fmt: skip
+                 partner_code=disbursement.partner.code, reason=reason,
+                 source_address=source_address)  # fmt: skip

@@ -33,8 +33,11 @@ SCHEDULE = [
 DOUBT_FROM_INQUIRY = 2
 
 
-def ask(pk: int) -> str:
-    """Ask M-Pesa what became of a disbursement's live attempt."""
+def ask(pk: int, *, is_extra: bool = False) -> str:
+    """Ask M-Pesa what became of a disbursement's live attempt.
+
+    An extra question, such as a person's, comes on top of the schedule and uses none of it up.
+    """
     disbursement = Disbursement.objects.get(pk=pk)
     if disbursement.status not in ASKABLE:
         return f"{disbursement.reference} is {disbursement.get_status_display().lower()}."
@@ -45,19 +48,23 @@ def ask(pk: int) -> str:
         return "The shortcode's credential must be put right before M-Pesa can be asked."
     with sweeping.leased(disbursement) as is_ours:
         if is_ours:
-            return _ask(disbursement, attempt)
+            return _ask(disbursement, attempt, is_extra=is_extra)
     return f"{disbursement.reference} is being worked at."
 
 
-def _ask(disbursement: Disbursement, attempt: Attempt) -> str:
-    now = timezone.now()
-    if attempt.inquiries.filter(sent_at__gt=now - NOT_OFTENER_THAN).exists():
+def was_asked_just_now(attempt: Attempt) -> bool:
+    return attempt.inquiries.filter(sent_at__gt=timezone.now() - NOT_OFTENER_THAN).exists()
+
+
+def _ask(disbursement: Disbursement, attempt: Attempt, *, is_extra: bool = False) -> str:
+    if was_asked_just_now(attempt):
         return "M-Pesa was asked just now."
     inquiry = _new_inquiry(attempt.shortcode, attempt=attempt)
     if inquiry is None:
         return "Another question first proves that the credential is right."
     try:
-        _schedule_next(disbursement, attempt)
+        if not is_extra:
+            _schedule_next(disbursement, attempt)
     except TransitionRefused as refused:
         _answer_to(inquiry, code="none", words=f"Not asked: {refused}")
         return str(refused)

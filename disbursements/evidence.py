@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from disbursements import cases, loans
 from disbursements.holds import Hold
-from disbursements.models import OVER_BEFORE_PAYMENT, Attempt, Disbursement
+from disbursements.models import OVER_BEFORE_PAYMENT, Attempt, Disbursement, Settlement
 from disbursements.states import MOVING, AttemptStatus, Status
 
 RECEIPT = re.compile(r"[A-Z0-9]{8,20}")
@@ -27,7 +27,7 @@ def paid(attempt: Attempt, *, receipt: str, at: datetime | None, by: str, note: 
     """M-Pesa says that money moved. Raises ValueError if what should be a receipt isn't one."""
     if not RECEIPT.fullmatch(receipt):
         raise ValueError(f"{receipt[:20]!r} is not an M-Pesa receipt.")
-    attempt = _locked(attempt)
+    attempt = locked(attempt)
     if attempt.status == AttemptStatus.PAID:
         return _again(attempt, receipt)
     if attempt.status == AttemptStatus.FAILED:
@@ -49,7 +49,7 @@ def paid(attempt: Attempt, *, receipt: str, at: datetime | None, by: str, note: 
 @transaction.atomic
 def failed(attempt: Attempt, *, code: str, words: str, by: str) -> str:
     """M-Pesa says that no money moved and none will."""
-    attempt = _locked(attempt)
+    attempt = locked(attempt)
     if attempt.status == AttemptStatus.FAILED:
         return "It had failed already; nothing changed."
     if attempt.status == AttemptStatus.PAID:
@@ -69,7 +69,7 @@ def failed(attempt: Attempt, *, code: str, words: str, by: str) -> str:
 @transaction.atomic
 def unclear(attempt: Attempt, *, words: str, by: str) -> str:
     """M-Pesa said something that decides nothing: ask it, soon."""
-    attempt = _locked(attempt)
+    attempt = locked(attempt)
     if attempt.status in SETTLED:
         return f"{words} It was settled already; nothing changed."
     disbursement = _in_motion(attempt.disbursement)
@@ -79,7 +79,8 @@ def unclear(attempt: Attempt, *, words: str, by: str) -> str:
     return words
 
 
-def _locked(attempt: Attempt) -> Attempt:
+def locked(attempt: Attempt) -> Attempt:
+    """The attempt and its disbursement; whoever locks both does it here, in this order."""
     return (
         Attempt.objects.select_for_update(of=("self", "disbursement"), no_key=True)
         .select_related("disbursement__connection", "shortcode__partner")
@@ -90,6 +91,12 @@ def _locked(attempt: Attempt) -> Attempt:
 def _close(attempt: Attempt, status: AttemptStatus, code: str, words: str, **more: Any) -> None:
     Attempt.objects.filter(pk=attempt.pk).update(
         status=status, result_code=code[:20], result_words=words[:300], **more
+    )
+    # What two people were about to settle is answered.
+    attempt.settlements.filter(state=Settlement.State.PROPOSED).update(
+        state=Settlement.State.REFUSED,
+        decided_at=timezone.now(),
+        decision_note="M-Pesa's own answer came first.",
     )
 
 
@@ -114,8 +121,8 @@ def _again(attempt: Attempt, receipt: str) -> str:
 def _failed_after_payment(attempt: Attempt, code: str, words: str) -> str:
     return _contradiction(
         attempt.disbursement,
-        f"M-Pesa first said paid (receipt {attempt.receipt}), then failed ({code}: {words}). "
-        "It counts as paid. Look the receipt up in the M-Pesa statement.",
+        f"{_first_told(attempt)} paid (receipt {attempt.receipt}), then failed by M-Pesa's own "
+        f"word ({code}: {words}). It counts as paid. Look the receipt up in the M-Pesa statement.",
     )
 
 
@@ -133,8 +140,9 @@ def _paid_after_failure(attempt: Attempt, receipt: str) -> str:
     """Money moved although it was said not to: nothing more may go out for this loan."""
     disbursement = attempt.disbursement
     words = (
-        f"M-Pesa first said failed, then paid (receipt {receipt}). Money may have moved. Don't "
-        "retry it before the receipt has been looked up in the M-Pesa statement."
+        f"{_first_told(attempt)} failed, then paid by M-Pesa's own word (receipt {receipt}). Money "
+        "may have moved. Don't retry it before the receipt has been looked up in the M-Pesa "
+        "statement."
     )
     if disbursement.status == Status.APPROVED:
         disbursement.move(Status.HELD, by="system", note=words, hold_words=words,
@@ -142,6 +150,11 @@ def _paid_after_failure(attempt: Attempt, receipt: str) -> str:
     if disbursement.status in MOVING:
         words += " A new attempt is already with M-Pesa: it may be paid twice."
     return _contradiction(disbursement, words)
+
+
+def _first_told(attempt: Attempt) -> str:
+    by_two = attempt.settlements.filter(state=Settlement.State.CONFIRMED).exists()
+    return "Two people settled it as" if by_two else "M-Pesa first said"
 
 
 def _contradiction(disbursement: Disbursement, words: str) -> str:

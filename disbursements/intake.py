@@ -40,7 +40,7 @@ def take_in(
     """
     for _ in range(2):
         earlier = list(Disbursement.objects.filter(connection=connection, loan_id=facts.loan_id))
-        if standing := _standing(earlier, facts):
+        if standing := standing_of(earlier, facts):
             return _already(standing)
         try:
             with transaction.atomic():
@@ -51,7 +51,7 @@ def take_in(
     raise RuntimeError(f"Loan {facts.loan_id} could be neither found nor created.")
 
 
-def _standing(earlier: list[Disbursement], facts: LoanFacts) -> Disbursement | None:
+def standing_of(earlier: list[Disbursement], facts: LoanFacts) -> Disbursement | None:
     """The disbursement that this very approval already has."""
     for disbursement in earlier:
         if disbursement.status not in OVER_BEFORE_PAYMENT:
@@ -86,9 +86,23 @@ def _create(
     by: str,
     found: list[HoldReason],
 ) -> Taken:
-    partner = connection.partner
-    disbursement = Disbursement.objects.create(
-        partner=partner,
+    disbursement = drafted(facts, earlier, connection=connection, origin=origin)
+    disbursement.save(force_insert=True)
+    holds = [*found, *reasons_in(facts), *reasons_around(disbursement, earlier)]
+    words = decide(disbursement, holds, partner=connection.partner, by=by)
+    return Taken(disbursement, True, words)
+
+
+def drafted(
+    facts: LoanFacts,
+    earlier: list[Disbursement],
+    *,
+    connection: MifosConnection,
+    origin: Disbursement.Origin,
+) -> Disbursement:
+    """What would be kept of a loan's approval; nothing is written."""
+    return Disbursement(
+        partner=connection.partner,
         connection=connection,
         origin=origin,
         loan_id=facts.loan_id,
@@ -105,26 +119,31 @@ def _create(
         amount=facts.net,
         facts_read_at=facts.read_at,
     )
-    holds = [*found, *reasons_in(facts), *_reasons_around(disbursement, earlier)]
-    words = decide(disbursement, holds, partner=partner, by=by)
-    return Taken(disbursement, True, words)
 
 
 def decide(
-    disbursement: Disbursement, holds: list[HoldReason], *, partner: Partner, by: str
+    disbursement: Disbursement,
+    holds: list[HoldReason],
+    *,
+    partner: Partner,
+    by: str,
+    note: str = "",
 ) -> str:
-    """Move a received disbursement to where it waits next; returns what was decided, in words."""
+    """Move a received disbursement to where it waits next; returns what was decided, in words.
+
+    `note` is what its history tells besides, such as what somebody entered it for.
+    """
     if holds:
         disbursement.move(
-            Status.HELD, by=by, note=in_words(holds), hold_words=in_words(holds),
-            holds=[reason.hold for reason in holds],
+            Status.HELD, by=by, note=f"{note} {in_words(holds)}".strip(),
+            hold_words=in_words(holds), holds=[reason.hold for reason in holds],
         )  # fmt: skip
         return f"{disbursement.reference} is held: {disbursement.hold_words}"
     needs_person = why_a_person_decides(disbursement, partner)
     if not needs_person:
         disbursement.move(Status.APPROVED, by=by, note="Automatic disbursement; every rule passed.")
         return f"{disbursement.reference} is approved automatically."
-    disbursement.move(Status.AWAITING_APPROVAL, by=by, note=needs_person)
+    disbursement.move(Status.AWAITING_APPROVAL, by=by, note=note or needs_person)
     return f"{disbursement.reference} awaits a person's approval. {needs_person}"
 
 
@@ -185,7 +204,7 @@ def reasons_in(facts: LoanFacts) -> list[HoldReason]:
     return [HoldReason(hold, words) for is_so, hold, words in found if is_so]
 
 
-def _reasons_around(disbursement: Disbursement, earlier: list[Disbursement]) -> list[HoldReason]:
+def reasons_around(disbursement: Disbursement, earlier: list[Disbursement]) -> list[HoldReason]:
     """What a partner's rules, M-Pesa's limits and earlier payments say."""
     found = limits.reasons(disbursement.amount, partner=disbursement.partner)
     if any(d.is_stopped_by_person for d in earlier):
@@ -208,18 +227,15 @@ def _reasons_around(disbursement: Disbursement, earlier: list[Disbursement]) -> 
 def _look_alike(disbursement: Disbursement) -> Disbursement | None:
     if not disbursement.msisdn:
         return None
-    return (
-        Disbursement.objects.filter(
-            partner=disbursement.partner,
-            msisdn=disbursement.msisdn,
-            amount=disbursement.amount,
-            created_at__gte=timezone.now() - LOOK_ALIKE_WITHIN,
-        )
-        .exclude(pk=disbursement.pk)
-        .exclude(status__in=OVER_BEFORE_PAYMENT)
-        .exclude(connection=disbursement.connection, loan_id=disbursement.loan_id)
-        .first()
+    alike = Disbursement.objects.filter(
+        partner=disbursement.partner,
+        msisdn=disbursement.msisdn,
+        amount=disbursement.amount,
+        created_at__gte=timezone.now() - LOOK_ALIKE_WITHIN,
     )
+    if disbursement.loan_id is not None:
+        alike = alike.exclude(connection=disbursement.connection, loan_id=disbursement.loan_id)
+    return alike.exclude(pk=disbursement.pk).exclude(status__in=OVER_BEFORE_PAYMENT).first()
 
 
 def is_known_since(

@@ -73,6 +73,9 @@ class Disbursement(models.Model):
     facts_read_at = models.DateTimeField()
 
     holds = models.JSONField(default=list, blank=True)
+    purpose = models.CharField(
+        max_length=300, blank=True, help_text="What one that was entered by hand is for."
+    )
     hold_words = models.TextField(blank=True)
     released_holds = models.JSONField(default=list, blank=True)
     waits_for = models.CharField(max_length=300, blank=True)
@@ -164,7 +167,10 @@ class Disbursement(models.Model):
             models.Index(name="newest_of_a_partner", fields=["partner", "-id"]),
             models.Index(name="by_msisdn", fields=["msisdn", "-id"]),
             models.Index(name="by_loan", fields=["loan_id", "-id"]),
+            models.Index(name="by_account", fields=["loan_account", "-id"],
+                         condition=~Q(loan_account="")),
             models.Index(name="newest_in_a_state", fields=["status", "-id"]),
+            models.Index(name="by_origin", fields=["origin", "-id"]),
             models.Index(name="largest_first", fields=["-amount", "-id"]),
             models.Index(name="entered_in_time", fields=["created_at"]),
             models.Index(name="paid_in_time", fields=["paid_at"],
@@ -312,6 +318,10 @@ class Attempt(MpesaRequest):
             ),
             models.CheckConstraint(name="attempt_pays_something", condition=Q(amount_kes__gt=0)),
         ]
+        indexes = [
+            models.Index(name="by_conversation_id", fields=["conversation_id"],
+                         condition=~Q(conversation_id="")),
+        ]  # fmt: skip
 
     def __str__(self) -> str:
         return f"{self.disbursement_id}/{self.pk}"

@@ -26,6 +26,8 @@ PROOF_LASTS = timedelta(minutes=15)
 # A canary that M-Pesa never answers holds the others up no longer than this.
 CANARY_WAIT = timedelta(minutes=10)
 BALANCE_COUNTS = timedelta(minutes=15)
+# Results that count against the initiator at Safaricom, or say that it is locked already.
+WRONG_TRIES = ("18", "20", "2001", "8006")
 UNSETTLED = [AttemptStatus.SENDING, AttemptStatus.SENT, AttemptStatus.UNKNOWN]
 
 
@@ -94,6 +96,20 @@ def has_float_for(shortcode: MpesaShortcode, amount: Decimal) -> bool:
     return not is_recent or amount <= shortcode.utility_balance
 
 
+def refused_since_saved(shortcode: MpesaShortcode) -> Attempt | Inquiry | None:
+    """The request by which M-Pesa refused the credential that is saved now, as a wrong try."""
+    if shortcode.credential_proved_at:
+        # A refusal makes the proof void, so none came after it.
+        return None
+    told = {
+        "shortcode": shortcode,
+        "sent_at__gte": shortcode.credential_set_at,
+        "result_code__in": WRONG_TRIES,
+    }
+    asked = Inquiry.objects.filter(**told).order_by("-pk").first()
+    return asked or Attempt.objects.filter(**told).order_by("-pk").first()
+
+
 def proved(shortcode: MpesaShortcode) -> None:
     """M-Pesa answered in a way that only a right credential gets."""
     # Not while it is paused for its credential: a late result is about a request before that.
@@ -109,16 +125,16 @@ def pause(
     reason: str,
     by: str,
     too_small_for: Decimal | int | None = None,
+    source_address: str | None = None,
 ) -> bool:
     """Stop sending from a shortcode; False if it is paused already (the first reason stays).
 
-    Only a wrong credential outdoes want of float, which would end by itself.
+    Only a wrong credential and a person outdo want of float, which would end by itself.
     """
     rows = MpesaShortcode.objects.filter(pk=shortcode.pk)
-    outdone = [Pause.NONE]
+    outdone = [Pause.NONE] if kind == Pause.FUNDS else [Pause.NONE, Pause.FUNDS]
     if kind == Pause.CONFIGURATION:
         rows.update(credential_proved_at=None)
-        outdone.append(Pause.FUNDS)
     changed = rows.filter(pause__in=outdone).update(
         pause=kind,
         paused_at=timezone.now(),
@@ -128,7 +144,7 @@ def pause(
     if not changed:
         return False
     audit.record("shortcode paused", by=by, subject=shortcode.shortcode, reason=reason,
-                 partner_code=shortcode.partner.code)  # fmt: skip
+                 partner_code=shortcode.partner.code, source_address=source_address)  # fmt: skip
     cases.open_case(
         "shortcode_paused",
         f"Shortcode {shortcode.shortcode} is paused: {reason} Nothing more is sent from it; "
@@ -146,16 +162,21 @@ def _less_than(amount: Decimal | int | None, known: Decimal | None) -> Decimal |
     )
 
 
-def resume(shortcode: MpesaShortcode, *, by: str, reason: str) -> bool:
+def resume(
+    shortcode: MpesaShortcode, *, by: str, reason: str, source_address: str | None = None
+) -> bool:
     """Let a paused shortcode send again; its credential must prove itself anew."""
-    changed = (
-        MpesaShortcode.objects.filter(pk=shortcode.pk)
-        .exclude(pause=Pause.NONE)
-        .update(pause=Pause.NONE, paused_at=None, pause_reason="", balance_when_paused=None)
+    rows = MpesaShortcode.objects.filter(pk=shortcode.pk)
+    # What ended for want of float was accepted by its credential till the end.
+    rows.filter(pause__in=[Pause.CONFIGURATION, Pause.PERSON]).update(credential_proved_at=None)
+    changed = rows.exclude(pause=Pause.NONE).update(
+        pause=Pause.NONE, paused_at=None, pause_reason="", balance_when_paused=None
     )
     if changed:
-        audit.record("shortcode resumed", by=by, subject=shortcode.shortcode, reason=reason,
-                     partner_code=shortcode.partner.code)  # fmt: skip
+        audit.record(
+            "shortcode resumed", by=by, subject=shortcode.shortcode, reason=reason,
+            partner_code=shortcode.partner.code, source_address=source_address,
+        )  # fmt: skip
         cases.close_cases("shortcode_paused", by=by, note=reason, shortcode=shortcode)
     return bool(changed)
 

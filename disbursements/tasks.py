@@ -62,9 +62,9 @@ def ring_those_who_waited_for(callback_pk: int) -> None:
 
 
 @shared_task
-def ask_mpesa(pk: int) -> str:
+def ask_mpesa(pk: int, is_extra: bool = False) -> str:
     with bound_contextvars(disbursement_id=pk):
-        return doubt.ask(pk)
+        return doubt.ask(pk, is_extra=is_extra)
 
 
 def _approved() -> QuerySet[Disbursement]:

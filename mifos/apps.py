@@ -7,6 +7,7 @@ class MifosConfig(AppConfig):
 
     def ready(self) -> None:
         from disbursements import loans
+        from mifos import connection_jobs  # noqa: F401 -- registers its kinds of job
         from mifos.port import MifosLoans
 
         loans.register(MifosLoans())

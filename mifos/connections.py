@@ -1,20 +1,22 @@
 """Test a connection, register its hook, switch it on: three acts, none of which does another."""
 
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from mifos import port, tasks
-from mifos.answers import Hook, Identity
+from mifos.answers import Hook, Identity, LoanProduct, PaymentType
 from mifos.client import MifosClient
 from mifos.errors import BAD_TENANT, UNREADABLE
+from partners import products
 from partners.models import MifosConnection
 from partners.webhook_tokens import LONGEST_URL
 from paymentvault import audit, doorbell
-from paymentvault.http import NotSent, OutcomeUnknown, Refused, RemoteError
+from paymentvault.http import Answer, NotSent, OutcomeUnknown, Refused, RemoteError, Transport
 
 EVENTS = [
     ("LOAN", action)
@@ -46,31 +48,56 @@ class Doubtful(Exception):
     """What is odd, though it may work."""
 
 
+class TimeIsUp(NotSent):
+    """The test has taken as long as it may."""
+
+
+@dataclass(frozen=True)
+class Hurried(Transport):
+    """Sends nothing once its time is up, and waits for no answer beyond it."""
+
+    until: float = 0.0
+    """On the monotonic clock."""
+
+    def send(self, method: str, url: str, **given: Any) -> Answer:
+        rest = self.until - time.monotonic()
+        if rest <= 0:
+            raise TimeIsUp("The test's time is up.")
+        last = replace(
+            self,
+            connect_timeout_s=min(self.connect_timeout_s, rest),
+            read_timeout_s=min(self.read_timeout_s, rest),
+        )
+        return super(Hurried, last).send(method, url, **given)
+
+
 class ConnectionTest:
     """Looks at one thing after the other. After a failure that the rest stands on, it skips."""
 
+    LONGEST_S = 60.0
+    STEPS = ("Address and TLS", "Credentials and tenant", "Permissions", "System information",
+             "Loan products", "Payment type", "Hook")  # fmt: skip
+    OTHERS_NEED = STEPS[:2]
+
     def __init__(self, connection: MifosConnection, mifos: MifosClient | None = None) -> None:
         self.connection = connection
-        self.mifos = mifos or port.client_of(connection)
+        self.mifos = _hurried(mifos or port.client_of(connection), within_s=self.LONGEST_S)
         self.identity = Identity("", frozenset())
+        self.products: list[LoanProduct] | None = None
+        self.payment_types: list[PaymentType] | None = None
+        """What Mifos X listed; None while it wasn't asked, or didn't say."""
 
-    def run(self) -> list[Step]:
-        looks: list[tuple[str, Callable[[], str], bool]] = [
-            ("Address and TLS", self._address, True),
-            ("Credentials and tenant", self._credentials, True),
-            ("Permissions", self._permissions, False),
-            ("System information", self._system, False),
-            ("Loan products", self._products, False),
-            ("Payment type", self._payment_type, False),
-            ("Hook", self._hook, False),
-        ]
-        steps: list[Step] = []
+    def run(self) -> Iterator[Step]:
+        """Each step as soon as it is known."""
+        looks: tuple[Callable[[], str], ...] = (
+            self._address, self._credentials, self._permissions, self._system, self._products,
+            self._payment_type, self._hook,
+        )  # fmt: skip
         is_hopeless = False
-        for name, look, others_need_it in looks:
+        for name, look in zip(self.STEPS, looks, strict=True):
             step = Step(name, "skipped", "Not looked at.", 0) if is_hopeless else _step(name, look)
-            steps.append(step)
-            is_hopeless = is_hopeless or (others_need_it and step.result == "failed")
-        return steps
+            is_hopeless = is_hopeless or (name in self.OTHERS_NEED and step.result == "failed")
+            yield step
 
     def _address(self) -> str:
         try:
@@ -116,14 +143,15 @@ class ConnectionTest:
         return f"Version {version or 'not told'}; its date is {today or ours}."
 
     def _products(self) -> str:
-        products = self.mifos.get_loan_products()
-        if not products:
+        self.products = listed = self.mifos.get_loan_products()
+        if not listed:
             raise Doubtful("There is no loan product that this user may see.")
-        return f"{len(products)} loan products, among them {products[0].name}."
+        return f"{len(listed)} loan products, among them {listed[0].name}."
 
     def _payment_type(self) -> str:
         wanted = self.connection.payment_type_id
-        types = {t.id: t for t in self.mifos.get_payment_types()}
+        self.payment_types = self.mifos.get_payment_types()
+        types = {t.id: t for t in self.payment_types}
         named = ", ".join(f"{t.name} ({t.id})" for t in types.values() if not t.is_cash)
         if wanted is None:
             raise Failed(f"None is chosen. Choose one of: {named}.")
@@ -149,14 +177,29 @@ class ConnectionTest:
         return f"Hook {ours[0].id} is active and points here."
 
 
-def test(connection: MifosConnection, *, by: str) -> list[Step]:
-    """Test the saved connection and remember the result. A passed test earns *configured*."""
-    steps = ConnectionTest(connection).run()
+def test(
+    connection: MifosConnection,
+    *,
+    by: str,
+    source_address: str | None = None,
+    tell: Callable[[Step], object] = lambda step: None,
+) -> list[Step]:
+    """Test the saved connection and remember the result. A passed test earns *configured*.
+
+    `tell` hears of each step as soon as it is known.
+    """
+    looking = ConnectionTest(connection)
+    steps = []
+    for step in looking.run():
+        steps.append(step)
+        tell(step)
     connection.last_test = [asdict(step) for step in steps]
     connection.last_tested_at, connection.last_tested_by = timezone.now(), by
     connection.save(update_fields=["last_test", "last_tested_at", "last_tested_by"])
     # Only of what was tested: somebody may have saved other credentials meanwhile.
     tested = MifosConnection.objects.filter(pk=connection.pk, updated_at=connection.updated_at)
+    if tested.exists():
+        keep_listed(connection, looking)
     if has_passed(steps):
         tested.update(configured_at=timezone.now())
     else:
@@ -164,15 +207,27 @@ def test(connection: MifosConnection, *, by: str) -> list[Step]:
         tested.filter(is_on=False).update(configured_at=None)
     connection.refresh_from_db()
     audit.record("connection tested", by=by, subject=connection, passed=has_passed(steps),
-                 partner_code=connection.partner.code)  # fmt: skip
+                 partner_code=connection.partner.code, source_address=source_address)  # fmt: skip
     return steps
+
+
+def keep_listed(connection: MifosConnection, looking: ConnectionTest) -> None:
+    """Keep the payment types and loan products that Mifos X listed, for staff to choose from."""
+    if looking.payment_types is not None:
+        MifosConnection.objects.filter(pk=connection.pk).update(
+            payment_types=[asdict(kind) for kind in looking.payment_types]
+        )
+    if looking.products is not None:
+        products.listed(connection, {product.id: product.name for product in looking.products})
 
 
 def has_passed(steps: list[Step]) -> bool:
     return bool(steps) and all(step.result in ("ok", "warning") for step in steps)
 
 
-def register_hook(connection: MifosConnection, *, by: str) -> Hook:
+def register_hook(
+    connection: MifosConnection, *, by: str, source_address: str | None = None
+) -> Hook:
     """Create or update our hook in Mifos X, and read it back. Raises RemoteError or ValueError."""
     url = connection.webhook_url
     if not url:
@@ -188,7 +243,7 @@ def register_hook(connection: MifosConnection, *, by: str) -> Hook:
         hook_id = mifos.create_hook(url=url, events=EVENTS, display_name=DISPLAY_NAME)
     MifosConnection.objects.filter(pk=connection.pk).update(hook_id=hook_id)
     audit.record("hook registered", by=by, subject=connection, hook=hook_id,
-                 partner_code=connection.partner.code)  # fmt: skip
+                 partner_code=connection.partner.code, source_address=source_address)  # fmt: skip
     found = [h for h in mifos.get_hooks() if h.id == hook_id]
     if not found or not found[0].is_active or found[0].url != url:
         raise ValueError("Mifos X kept the hook, but it is not active or points elsewhere.")
@@ -196,7 +251,13 @@ def register_hook(connection: MifosConnection, *, by: str) -> Hook:
 
 
 @transaction.atomic
-def switch_on(connection: MifosConnection, *, by: str) -> None:
+def switch_on(
+    connection: MifosConnection,
+    *,
+    by: str,
+    source_address: str | None = None,
+    reason: str = "",
+) -> None:
     """Take in loans from now on; the next poll lists what was approved before, for a person."""
     if not connection.configured_at:
         raise ValueError("The connection must pass its test before it is switched on.")
@@ -204,28 +265,65 @@ def switch_on(connection: MifosConnection, *, by: str) -> None:
     connection.switched_on_at = timezone.now()
     connection.backlog_listed_at = None
     connection.save(update_fields=["is_on", "switched_on_at", "backlog_listed_at"])
-    audit.record("connection switched on", by=by, subject=connection,
-                 partner_code=connection.partner.code)  # fmt: skip
+    audit.record(
+        "connection switched on",
+        by=by,
+        subject=connection,
+        partner_code=connection.partner.code,
+        source_address=source_address,
+        **({"reason": reason} if reason else {}),
+    )
     doorbell.ring(tasks.poll_mifos)
 
 
 @transaction.atomic
-def switch_off(connection: MifosConnection, *, by: str) -> None:
+def switch_off(
+    connection: MifosConnection,
+    *,
+    by: str,
+    source_address: str | None = None,
+    reason: str = "",
+) -> None:
     connection.is_on = False
     connection.save(update_fields=["is_on"])
-    audit.record("connection switched off", by=by, subject=connection,
-                 partner_code=connection.partner.code)  # fmt: skip
+    audit.record(
+        "connection switched off",
+        by=by,
+        subject=connection,
+        partner_code=connection.partner.code,
+        source_address=source_address,
+        **({"reason": reason} if reason else {}),
+    )
 
 
 def _step(name: str, look: Callable[[], str]) -> Step:
     began = time.monotonic()
     try:
         result, words = "ok", look()
+    except TimeIsUp:
+        result = "skipped"
+        words = (
+            f"Not looked at: the test ended after {ConnectionTest.LONGEST_S:.0f} s. The server is "
+            "slow; test again, or ask whoever runs it."
+        )
     except Doubtful as doubt:
         result, words = "warning", str(doubt)
     except (Failed, RemoteError) as error:
         result, words = "failed", str(error)
     return Step(name, result, words, int((time.monotonic() - began) * 1000))
+
+
+def _hurried(mifos: MifosClient, *, within_s: float) -> MifosClient:
+    given = mifos.transport
+    hurried = Hurried(
+        allow_private=given.allow_private,
+        allow_http=given.allow_http,
+        ca_bundle=given.ca_bundle,
+        connect_timeout_s=given.connect_timeout_s,
+        read_timeout_s=given.read_timeout_s,
+        until=time.monotonic() + within_s,
+    )
+    return replace(mifos, transport=hurried)
 
 
 def _about_credentials(error: Refused) -> str:

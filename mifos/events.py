@@ -191,6 +191,9 @@ def _other_act(event: Event, evidence: bodies.Evidence) -> tuple[Disbursement | 
         return ours.latest("pk"), _over_already(ours, facts)
     if event.action == "DISBURSALUNDO":
         return disbursement, _undone(disbursement, facts)
+    if event.action in ENDS and facts.is_disbursed and disbursement.status in MONEY_MOVED:
+        # Processed again: the loan was approved anew since, and that approval was paid.
+        raise Ignored("The loan is disbursed in Mifos X: an earlier approval of it ended.")
     if facts.is_approved:
         words = f"{event.action}, but the loan is approved in Mifos X now."
         # Old servers tell too early of this as well; or it was approved again since.
@@ -273,12 +276,13 @@ def _again(event: Event, words: str) -> str:
 def _note(
     event: Event, state: Event.State, words: str, disbursement: Disbursement | None = None
 ) -> str:
+    # Processed again, it still belongs to what it led to at first.
+    about = disbursement.pk if disbursement else event.disbursement_id
     Event.objects.filter(pk=event.pk).update(
-        state=state, outcome=words, disbursement=disbursement, processed_at=timezone.now(),
+        state=state, outcome=words, disbursement_id=about, processed_at=timezone.now(),
         tries=event.tries + 1, entity=event.entity, action=event.action, loan_id=event.loan_id,
     )  # fmt: skip
-    log.info("event_processed", event_id=str(event.pk), state=state.value,
-             disbursement_id=disbursement and disbursement.pk)  # fmt: skip
+    log.info("event_processed", event_id=str(event.pk), state=state.value, disbursement_id=about)
     return words
 
 

@@ -61,6 +61,8 @@ class Event(models.Model):
             models.Index(name="events_newest", fields=["connection", "-received_at"]),
             models.Index(name="events_in_time", fields=["-received_at", "-id"]),
             models.Index(name="events_in_a_state", fields=["state", "-received_at"]),
+            models.Index(name="events_of_a_loan", fields=["loan_id", "-received_at"]),
+            models.Index(name="events_of_an_act", fields=["action", "-received_at"]),
         ]  # fmt: skip
 
     def __str__(self) -> str:

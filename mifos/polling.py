@@ -27,7 +27,7 @@ def poll(connection: MifosConnection) -> int:
     Raises RemoteError; where it is about single loans, only after all the others.
     """
     new, failures = 0, list[RemoteError]()
-    standing = set(_standing(connection).values_list("loan_id", flat=True))
+    standing = set(under_way(connection).values_list("loan_id", flat=True))
     with port.talking_to(connection) as mifos:
         for loan in mifos.get_approved_loans():
             if loan.id in standing:
@@ -55,7 +55,7 @@ def poll(connection: MifosConnection) -> int:
     return new
 
 
-def _standing(connection: MifosConnection) -> QuerySet[Disbursement]:
+def under_way(connection: MifosConnection) -> QuerySet[Disbursement]:
     """Those under way, whose loans needn't be read again.
 
     A recorded one isn't: its loan ought to be active, and intake opens a case.

@@ -14,7 +14,8 @@ from django.http.request import validate_host
 from django.utils import timezone
 
 from partners import pem
-from partners.models import MifosConnection, MpesaShortcode, Partner
+from partners.models import LoanProduct, MifosConnection, MpesaShortcode, Partner
+from paymentvault.forms import ToldOfClashes
 
 BY_OAUTH = {
     "oauth_client_id": "OAuth2 needs the client's id.",
@@ -119,11 +120,36 @@ class WriteOnlySecrets(Audited):
             field.help_text = f"{field.help_text} Saved: SHA-256 {pem.fingerprints(saved)}".strip()
 
 
+# Words that stand where a partner's code stands in an address.
+NOT_CODES = ("new",)
+
+
 class PartnerForm(Audited):
+    """Automatic disbursement isn't here: switching it is an act of its own."""
+
     class Meta:
         model = Partner
-        fields = ["name", "code", "is_active", "contact", "is_automatic", "min_amount",
-                  "max_amount"]  # fmt: skip
+        fields = ["name", "code", "contact", "min_amount", "max_amount", "is_active"]
+        labels = {"is_active": "Active"}
+        help_texts = {
+            "name": "As your staff call it.",
+            "code": "Short, for addresses and exports: a-z, 0-9 and -, such as pamoja.",
+            "min_amount": "A smaller sum is held for a person. Empty: no limit of the partner's "
+            "own.",
+            "max_amount": "A larger sum is held for a person. Empty: no limit of the partner's "
+            "own. 0: nothing is paid.",
+            "is_active": "Off: nothing is polled, and each loan is held.",
+        }
+
+    def clean_code(self) -> str:
+        code: str = self.cleaned_data["code"]
+        if code in NOT_CODES:
+            raise ValidationError("The portal uses this word itself. Choose another.")
+        return code
+
+
+class PartnerPageForm(ToldOfClashes, PartnerForm):
+    pass
 
 
 class MifosConnectionForm(WriteOnlySecrets):
@@ -142,6 +168,33 @@ class MifosConnectionForm(WriteOnlySecrets):
             "hook_host",
         ]  # fmt: skip
         field_classes = {"ca_bundle": PemField}
+        labels = {
+            "host_url": "Address of the server",
+            "api_path": "Path of the API",
+            "tenant_id": "Tenant",
+            "username": "User name",
+            "payment_type_id": "Payment type for M-Pesa",
+            "oauth_token_url": "Address that gives tokens",
+            "oauth_client_id": "Client id",
+            "oauth_client_secret": "Client secret",
+            "ca_bundle": "CA bundle",
+            "hook_host": "Host name for hooks",
+        }
+        help_texts = {
+            "host_url": "Where a browser opens Mifos X, without a path. Such as "
+            "https://mifos.example.co.ke or https://mifos.example.co.ke:8443.",
+            "api_path": "Nearly always /fineract-provider/api/v1.",
+            "tenant_id": "What its users' apps send as Fineract-Platform-TenantId. Nearly always "
+            "default.",
+            "username": "A user of its own for Payment Vault, whose password never expires, at the "
+            "head office. Its role needs READ_LOAN, READ_CLIENT, DISBURSE_LOAN, CREATE_LOANNOTE, "
+            "READ_LOANPRODUCT and READ_PAYMENTTYPE; READ_HOOK, CREATE_HOOK and UPDATE_HOOK to "
+            "register the webhook from here.",
+            "payment_type_id": "Under which disbursements are recorded there.",
+            "oauth_token_url": "Only where Mifos X takes OAuth2 tokens instead of passwords.",
+            "hook_host": "Only for Fineract 1.5 and 1.6, which drop a hook's path: a host name of "
+            "this connection's own, that nobody can guess, which leads to this portal.",
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -178,7 +231,26 @@ class MifosConnectionForm(WriteOnlySecrets):
         for name, words in needed.items():
             if not cleaned.get(name) and name not in self.errors:
                 self.add_error(name, words)
+        self._keep_saved_secrets_at_home()
         return cleaned
+
+    def _keep_saved_secrets_at_home(self) -> None:
+        """A saved secret goes only where it was meant to go: whoever names another server must
+        know it, or a test of that server would hand it over."""
+        goes_to = {
+            "password": ("host_url", "oauth_token_url"),
+            "oauth_client_secret": ("oauth_token_url",),
+        }
+        for name, addresses in goes_to.items():
+            is_saved = bool(self.instance.pk and self.cleaned_data.get(name))
+            is_kept = is_saved and not self.data.get(self.add_prefix(name))
+            if is_kept and any(self._moves(address) for address in addresses):
+                self.add_error(name, "The address changed: type this again, for the new server.")
+
+    def _moves(self, name: str) -> bool:
+        """Whether an address now leads to another server; one that is given up leads nowhere."""
+        old, new = self.initial.get(name) or "", self.cleaned_data.get(name) or ""
+        return bool(new) and _server(old) != _server(new)
 
     def void_proof(self) -> None:
         # What was tested is not what is saved now.
@@ -186,12 +258,89 @@ class MifosConnectionForm(WriteOnlySecrets):
         self.instance.is_on = False
 
 
+class ConnectionPageForm(ToldOfClashes, MifosConnectionForm):
+    """Knows the payment types that Mifos X listed, and when each secret was saved."""
+
+    def __init__(
+        self, *args: Any, saved_at: dict[str, Any] | None = None, types: Any = None, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        for name in self.secrets:
+            if when := (saved_at or {}).get(name):
+                self.fields[name].help_text = (
+                    f"Saved {timezone.localtime(when):%-d %B %Y}; never shown. Empty: it is kept. "
+                    "To replace it, type the new one."
+                )
+        self.offer(self.instance.payment_types if types is None else types)
+
+    def offer(self, types: list[dict[str, Any]]) -> None:
+        """Let one of the payment types be chosen, where they are known."""
+        field = self.fields["payment_type_id"]
+        if types:
+            chosen = self["payment_type_id"].value()
+            field.widget = PaymentTypeSelect(choices=choices_of(types, chosen=chosen))
+        else:
+            field.help_text = (
+                f"{field.help_text} Press Test connection: Mifos X lists them to choose from."
+            )
+
+    def changes(self) -> dict[str, Any]:
+        return {name: told for name, told in super().changes().items() if name != "seen"}
+
+    def _change(self, name: str) -> Any:
+        return "changed" if name == "seen" else super()._change(name)
+
+
+class PaymentTypeSelect(forms.Select):
+    """Marks those for cash, which no payout can be recorded under."""
+
+    def create_option(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        option: dict[str, Any] = super().create_option(*args, **kwargs)
+        if str(option["label"]).endswith(FOR_CASH) and not option["selected"]:
+            option["attrs"]["disabled"] = True
+        return option
+
+
+FOR_CASH = "for cash, not usable"
+
+
+def choices_of(types: list[dict[str, Any]], *, chosen: Any = None) -> list[tuple[Any, str]]:
+    """Payment types to choose from; the one that is chosen stays, even if it isn't listed."""
+    named = {
+        str(kind["id"]): f"{kind['name']} ({kind['id']})"
+        + (f": {FOR_CASH}" if kind["is_cash"] else "")
+        for kind in sorted(types, key=lambda kind: (kind["is_cash"], kind["name"].lower()))
+    }
+    if chosen not in (None, "") and str(chosen) not in named:
+        named[str(chosen)] = f"{chosen}: not listed by Mifos X"
+    return [("", "Choose one"), *named.items()]
+
+
+class LoanProductForm(Audited):
+    class Meta:
+        model = LoanProduct
+        fields = ["is_automatic", "min_amount", "max_amount"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, words in (
+            ("is_automatic", "Pay {} automatically"),
+            ("min_amount", "From, KES, for {}"),
+            ("max_amount", "Up to, KES, for {}"),
+        ):
+            self.fields[name].label = words.format(self.instance)
+
+    def written(self) -> list[str]:
+        return list(self._meta.fields or ())
+
+
 class MpesaShortcodeForm(WriteOnlySecrets):
     secrets = ("consumer_key", "consumer_secret", "initiator_password", "security_credential")
     covered_by_proof = (
         *secrets, "initiator_name", "certificate", "environment", "shortcode", "base_url_override",
     )  # fmt: skip
-    proof = ("credential_proved_at", "credential_set_at")
+    proof = ("credential_proved_at", "credential_set_at", "password_set_at")
+    holds_password = {"initiator_password", "security_credential"}
 
     class Meta:
         model = MpesaShortcode
@@ -258,6 +407,9 @@ class MpesaShortcodeForm(WriteOnlySecrets):
     def void_proof(self) -> None:
         self.instance.credential_proved_at = None
         self.instance.credential_set_at = timezone.now()
+        # Its 90 days go on when something else of the credential changes.
+        if self.holds_password & {*self.changed_data, *self.cleared}:
+            self.instance.password_set_at = timezone.now()
 
 
 def web_address(url: str) -> str:
@@ -270,6 +422,11 @@ def web_address(url: str) -> str:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValidationError("Give only the address: no user name, ? or # in it.")
     return url
+
+
+def _server(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc.lower()
 
 
 def _plain(value: Any) -> Any:

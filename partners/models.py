@@ -250,6 +250,7 @@ class MpesaShortcode(models.Model):
     pause_reason = models.CharField(max_length=300, blank=True, editable=False)
     credential_proved_at = models.DateTimeField(null=True, editable=False)
     credential_set_at = models.DateTimeField(default=timezone.now, editable=False)
+    password_set_at = models.DateTimeField(default=timezone.now, editable=False)
     last_test = models.JSONField(default=list, editable=False)
     last_tested_at = models.DateTimeField(null=True, editable=False)
     last_tested_by = models.CharField(max_length=150, blank=True, editable=False)
@@ -298,7 +299,7 @@ class MpesaShortcode(models.Model):
     @property
     def password_ends_on(self) -> date:
         """Safaricom lets an initiator's password expire, and then refuses every payout."""
-        return timezone.localdate(self.credential_set_at + self.PASSWORD_LIFE)
+        return timezone.localdate(self.password_set_at + self.PASSWORD_LIFE)
 
 
 class AccessToken(models.Model):

@@ -35,3 +35,11 @@ def generate(connection: MifosConnection) -> str:
         ]
     )  # fmt: skip
     return connection.webhook_url
+
+
+def end_previous(connection: MifosConnection) -> bool:
+    """End the address before the last rotation now; False if it has ended already."""
+    was_valid = connection.accepts_previous_token()
+    connection.previous_token_hash = connection.previous_token_until = None
+    connection.save(update_fields=["previous_token_hash", "previous_token_until"])
+    return was_valid

@@ -85,8 +85,11 @@ def confirmed(
     # A second press doesn't even reach the form: what it asks may have changed by the first.
     if token and DoneOnce.objects.filter(token=token).exists():
         return _was_done(request, act, then)
-    if token is None or not form.is_valid():
+    if not form.is_valid():
         return _page(request, act, form, token or uuid.uuid4())
+    if token is None:
+        form.add_error(None, "The page came back incomplete. Nothing was done: press once more.")
+        return _page(request, act, form, uuid.uuid4())
     try:
         with transaction.atomic():
             _spend(token, request)

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class PaymentVaultConfig(AppConfig):
@@ -6,4 +7,9 @@ class PaymentVaultConfig(AppConfig):
     verbose_name = "Payment Vault"
 
     def ready(self) -> None:
-        from paymentvault import checks  # noqa: F401 -- registers the system checks
+        from paymentvault import (
+            checks,  # noqa: F401 -- registers the system checks
+            groups,
+        )
+
+        post_migrate.connect(groups.make, dispatch_uid="groups")

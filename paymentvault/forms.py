@@ -4,10 +4,9 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.db import connection
 from django.db.models import Model
 from django.forms.renderers import TemplatesSetting
-from django.utils.datastructures import MultiValueDict
-from django.utils.dateparse import parse_datetime
 
 
 class Renderer(TemplatesSetting):
@@ -32,9 +31,10 @@ class ToldOfClashes(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         now = _now(self.instance)
-        if now and parse_datetime(cleaned.get("seen") or "") != now:
+        if now and cleaned.get("seen") != now.isoformat():
             # What is saved now is what the next press is about.
-            data = MultiValueDict(self.data)
+            data: Any = self.data
+            data = data.copy()
             data[self.add_prefix("seen")] = now.isoformat()
             self.data = data
             self.add_error(
@@ -54,5 +54,9 @@ def _stamp(row: Model) -> str:
 def _now(row: Model) -> datetime | None:
     if row._state.adding:
         return None
-    at: datetime = type(row)._default_manager.values_list("updated_at", flat=True).get(pk=row.pk)
+    rows = type(row)._default_manager.filter(pk=row.pk)
+    if connection.in_atomic_block:
+        # Of two who save at the same moment the second waits, and is told.
+        rows = rows.select_for_update(no_key=True)
+    at: datetime = rows.values_list("updated_at", flat=True).get()
     return at

@@ -7,13 +7,17 @@ it becomes known, so the page shows it at once and a lost worker loses nothing t
 import json
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import structlog
 from celery import shared_task
+from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.module_loading import autodiscover_modules
 
 from paymentvault import doorbell, sweeping
 from paymentvault.models import Job, JobFile, User
@@ -29,16 +33,31 @@ SILENT_TOO_LONG = timedelta(minutes=5)
 PIECE = 256 * 1024
 
 _kinds: dict[str, Work] = {}
+_shown_to: dict[str, str] = {}
 
 
-def kind(name: str) -> Callable[[Work], Work]:
-    """Register what does the work of a kind; it returns the outcome in words."""
+def kind(name: str, *, shown_to: str = "") -> Callable[[Work], Work]:
+    """Register what does the work of a kind; it returns the outcome in words.
+
+    Whoever has the right `shown_to` may watch it too, besides the person who started it.
+    """
 
     def registered(work: Work) -> Work:
         _kinds[name] = work
+        if shown_to:
+            _shown_to[name] = shown_to
         return work
 
     return registered
+
+
+def _work_of(name: str) -> Work:
+    """Raises LookupError for a kind that nobody registered."""
+    if name not in _kinds:
+        # They stand beside the pages that start them, which a worker has no reason to import.
+        import_module(settings.ROOT_URLCONF)
+        autodiscover_modules("tasks")
+    return _kinds[name]
 
 
 class Broken(Exception):
@@ -91,11 +110,10 @@ def start(
     total: int | None = None,
 ) -> Job:
     """Queue a job; a worker takes it after commit. `given` must be JSON; it is kept encrypted."""
-    if name not in _kinds:
-        raise LookupError(name)
+    _work_of(name)
     job = Job.objects.create(
-        kind=name, title=title[:200], started_by=by, given=json.dumps(given or {}), about=about,
-        came_from=came_from[:200], total=total,
+        kind=name, title=title[:200], started_by=by, given=json.dumps(given or {}),
+        about=about[:100], came_from=_way_back(came_from), total=total,
     )  # fmt: skip
     doorbell.ring(run_job, str(job.pk))
     return job
@@ -116,7 +134,7 @@ def run(pk: str) -> str:
         return "It was taken already."
     running = Running(Job.objects.select_related("started_by").get(pk=pk))
     try:
-        state, words = State.DONE, _kinds[running.job.kind](running)
+        state, words = State.DONE, _work_of(running.job.kind)(running)
     except Broken as broken:
         state, words = State.FAILED, str(broken)
     except Exception as error:
@@ -137,6 +155,13 @@ def sweep_jobs() -> int:
     return sweeping.ring_for_due(run_job, waiting, again_after=timedelta(seconds=30))
 
 
+def _way_back(url: str) -> str:
+    """A page of ours; without its filters, where they are too long to keep."""
+    if not url_has_allowed_host_and_scheme(url, allowed_hosts=None):
+        return ""
+    return url if len(url) <= 200 else url.partition("?")[0][:200]
+
+
 def _end(jobs: Any, state: Job.State, words: str) -> None:
     # What it was given may hold secrets, and nobody needs it any more.
     with transaction.atomic():
@@ -144,11 +169,12 @@ def _end(jobs: Any, state: Job.State, words: str) -> None:
                     leased_until=None)  # fmt: skip
 
 
-def seen_by(user: User) -> Any:
-    """A person's own jobs; settings' tests are for whoever may see the settings."""
+def seen_by(user: User) -> QuerySet[Job]:
+    """A person's own jobs, and those of kinds that are shown to others too."""
     if user.is_superuser:
         return Job.objects.all()
-    return Job.objects.filter(Q(started_by=user))
+    shown = [name for name, right in _shown_to.items() if user.has_perm(right)]
+    return Job.objects.filter(Q(started_by=user) | Q(kind__in=shown))
 
 
 def latest(name: str, *, about: str) -> Job | None:

@@ -1,14 +1,19 @@
 """What every request passes."""
 
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+
+from paymentvault.context import frame
 
 log = structlog.get_logger(__name__)
 
 Handler = Callable[[HttpRequest], HttpResponse]
+COME_BACK = {"Retry-After": "10"}
 
 
 class UnavailableWithoutDatabase:
@@ -21,16 +26,29 @@ class UnavailableWithoutDatabase:
         return self._get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        return answer_without_database(error)
+        return answer_without_database(request, error)
 
 
-def answer_without_database(error: BaseException | None) -> HttpResponse | None:
+def answer_without_database(
+    request: HttpRequest, error: BaseException | None
+) -> HttpResponse | None:
     """503 for an error of the database's absence, None for every other."""
     if not isinstance(error, OperationalError | InterfaceError):
         return None
     log.error("database_away", error=type(error).__name__)
-    return JsonResponse(
-        {"error": {"code": "unavailable", "message": "Nothing was kept. Try again."}},
-        status=503,
-        headers={"Retry-After": "10"},
-    )
+    if is_for_a_person(request):
+        return plain_page(request, "503.html", status=503, headers=COME_BACK)
+    words = {"code": "unavailable", "message": "Nothing was kept. Try again."}
+    return JsonResponse({"error": words}, status=503, headers=COME_BACK)
+
+
+def is_for_a_person(request: HttpRequest) -> bool:
+    """Browsers name HTML in what they accept; the outside systems' programs don't."""
+    return "text/html" in request.headers.get("Accept", "")
+
+
+def plain_page(
+    request: HttpRequest, template: str, given: dict[str, object] | None = None, **options: Any
+) -> HttpResponse:
+    """A page that needs neither the database nor to know who asks."""
+    return HttpResponse(render_to_string(template, {**frame(request), **(given or {})}), **options)

@@ -57,15 +57,24 @@ class Pager:
         columns = self.sorts[sort].columns
         if edge := _edge(query.get("before"), columns):
             found = list(_beyond(rows, _reversed(columns), edge)[: self.per_page + 1])
-            has_more = len(found) > self.per_page
-            shown = found[: self.per_page][::-1]
-            return self._made(shown, query, sort, follows=True, precedes=has_more)
+            # Fewer mean the beginning, which newer rows may have moved: it is shown whole.
+            if len(found) >= self.per_page:
+                has_more = len(found) > self.per_page
+                shown = found[: self.per_page][::-1]
+                return self._made(shown, query, sort, follows=True, precedes=has_more)
+            return self._from(None, rows, query, sort)
         edge = _edge(query.get("after"), columns)
-        found = list(_beyond(rows, columns, edge)[: self.per_page + 1])
+        page = self._from(edge, rows, query, sort)
+        # Where nothing follows any more, rather the beginning than an empty page.
+        return page if page.rows or not edge else self._from(None, rows, query, sort)
+
+    def _from(
+        self, edge: list[Any] | None, rows: QuerySet[Any], query: QueryDict, sort: str
+    ) -> Page:
+        found = list(_beyond(rows, self.sorts[sort].columns, edge)[: self.per_page + 1])
         has_more = len(found) > self.per_page
-        return self._made(
-            found[: self.per_page], query, sort, follows=has_more, precedes=bool(edge)
-        )
+        shown = found[: self.per_page]
+        return self._made(shown, query, sort, follows=has_more, precedes=bool(edge))
 
     def _made(
         self, shown: list[Any], query: QueryDict, sort: str, *, follows: bool, precedes: bool
@@ -93,7 +102,8 @@ class Totals:
 def totals(rows: QuerySet[Any], *, of: str = "") -> Totals:
     """How many rows a filter has, and the sum of a column, up to a bound; in one query."""
     columns = ["pk", of] if of else ["pk"]
-    bounded = rows.order_by("-pk").values(*columns)[: COUNTED_UP_TO + 1]
+    # In no order: the index of the filter is enough.
+    bounded = rows.order_by().values(*columns)[: COUNTED_UP_TO + 1]
     asked: dict[str, Any] = {"count": Count("pk")} | ({"sum": Sum(of)} if of else {})
     found = bounded.aggregate(**asked)
     is_more = found["count"] > COUNTED_UP_TO
@@ -126,7 +136,7 @@ def _link(query: QueryDict, way: str, row: Model, columns: tuple[str, ...]) -> s
     for name in ("after", "before"):
         query.pop(name, None)
     values = [_plain(getattr(row, column.lstrip("-"))) for column in columns]
-    query[way] = signing.dumps(values, salt="page", compress=True)
+    query[way] = signing.dumps(values, salt=_salt(columns), compress=True)
     return f"?{query.urlencode()}"
 
 
@@ -138,7 +148,12 @@ def _edge(text: str | None, columns: tuple[str, ...]) -> list[Any] | None:
     if not text:
         return None
     try:
-        values = signing.loads(text, salt="page")
+        values: list[Any] = signing.loads(text, salt=_salt(columns))
     except signing.BadSignature:
         return None
-    return values if isinstance(values, list) and len(values) == len(columns) else None
+    return values
+
+
+def _salt(columns: tuple[str, ...]) -> str:
+    """An edge of one order is none of another: its values would be compared with other columns."""
+    return f"page {' '.join(columns)}"

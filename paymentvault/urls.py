@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 
 from disbursements.pages.urls import callback_urls, case_urls, disbursement_urls
-from mifos.pages.urls import connection_urls, event_urls
+from mifos.pages.urls import automatic_urls, connection_urls, event_urls
 from partners.pages.urls import partner_urls
 from paymentvault import views
 
@@ -18,6 +18,7 @@ urlpatterns = [
     path("events/", include(event_urls)),
     path("partners/", include(partner_urls)),
     path("partners/<slug:code>/mifos/", include(connection_urls)),
+    path("partners/<slug:code>/automatic/", include(automatic_urls)),
     path(
         "partners/<slug:code>/mpesa/",
         include(("disbursements.pages.mpesa_urls", "shortcodes")),
@@ -29,4 +30,7 @@ urlpatterns = [
     path("", include("disbursements.urls")),
 ]
 
+handler400 = "paymentvault.views.bad_request"
+handler403 = "paymentvault.views.permission_denied"
+handler404 = "paymentvault.views.page_not_found"
 handler500 = "paymentvault.views.server_error"

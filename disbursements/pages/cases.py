@@ -1,10 +1,119 @@
-"""What only a person can settle."""
+"""What only a person can settle: the cases, and closing one."""
 
-from django.contrib.auth.decorators import permission_required
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+
+from disbursements import cases
+from disbursements.models import Case
+from disbursements.pages.filters import REFERENCE
+from disbursements.pages.inbox import FilterForm, PartnerField, search_field
+from partners.models import Partner
+from paymentvault.acts import Act, ReasonForm, confirmed, user_of
+from paymentvault.addresses import source_address
+from paymentvault.paging import Pager, totals
+from paymentvault.rights import needs
+
+Rows = QuerySet[Case]
+KINDS = sorted(((kind, about.label) for kind, about in cases.KINDS.items()), key=lambda k: k[1])
 
 
-@permission_required("disbursements.view_case", raise_exception=True)
+class CaseFilter(FilterForm):
+    q = search_field()
+    state = forms.ChoiceField(
+        label="State", required=False,
+        choices=[("", "Open"), ("closed", "Closed"), ("all", "Open and closed")],
+    )  # fmt: skip
+    kind = forms.ChoiceField(label="Kind", choices=[("", "Any"), *KINDS], required=False)
+    partner = PartnerField()
+
+    @property
+    def rows(self) -> Rows:
+        asked = self.asked
+        rows = Case.objects.all()
+        if asked.get("state") != "all":
+            rows = rows.filter(closed_at__isnull=asked.get("state") != "closed")
+        if kind := asked.get("kind"):
+            rows = rows.filter(kind=kind)
+        if partner := asked.get("partner"):
+            rows = rows.filter(_of(partner))
+        if text := asked.get("q"):
+            rows = rows.filter(_named(text))
+        return rows
+
+
+def _of(partner: Partner) -> Q:
+    return (
+        Q(disbursement__partner=partner) | Q(shortcode__partner=partner)
+        | Q(connection__partner=partner)
+    )  # fmt: skip
+
+
+def _named(text: str) -> Q:
+    if reference := REFERENCE.fullmatch(text.strip()):
+        return Q(disbursement=int(reference[1]))
+    return Q(words__icontains=text.strip())
+
+
+@needs("disbursements.view_case")
 def index(request: HttpRequest) -> HttpResponse:
-    return render(request, "cases/list.html")
+    form = CaseFilter(request.GET)
+    page = Pager(per_page=25).page(_with_what_they_are_about(form.rows), request.GET)
+    shown = {"form": form, "page": page, "totals": totals(form.rows),
+             "rows": [_row(case) for case in page]}  # fmt: skip
+    return render(request, "cases/list.html", shown)
+
+
+@needs("disbursements.change_case")
+def close(request: HttpRequest, pk: int) -> HttpResponse:
+    case = get_object_or_404(_with_what_they_are_about(Case.objects.all()), pk=pk)
+    kind, row = cases.kind_of(case), _row(case)
+    back = row["link"] if case.disbursement else reverse("cases:list")
+    if request.method != "POST" and case.closed_at:
+        messages.warning(request, f"The case was closed already by {case.closed_by}.")
+        return redirect(back)
+    act = Act(
+        title=f"Close the case “{kind.label}” of {row['about']}?",
+        verb="Close the case",
+        back=back,
+        consequence=f"{kind.closing} A closed case isn't opened again by hand.",
+        facts=[("What happened", case.words), ("Partner", row["partner"])],
+        is_dangerous=case.kind in cases.MONEY_IN_QUESTION,
+        form=ReasonForm,
+    )
+
+    def carry_out(form: forms.Form) -> str:
+        cases.close(
+            case, by=user_of(request).get_username(), note=form.cleaned_data["reason"],
+            source_address=source_address(request),
+        )  # fmt: skip
+        return f"Closed the case “{kind.label}” of {row['about']}."
+
+    return confirmed(request, act, do=carry_out, refusals=(cases.ClosedAlready,))
+
+
+def _with_what_they_are_about(rows: Rows) -> Rows:
+    return rows.select_related("disbursement__partner", "shortcode__partner", "connection__partner")
+
+
+def _row(case: Case) -> dict[str, Any]:
+    """A case with what it is about and where that is looked at."""
+    about = case.disbursement or case.shortcode or case.connection
+    link = ""
+    if case.disbursement_id:
+        link = reverse("disbursements:detail", args=[case.disbursement_id])
+    elif about:
+        link = reverse("partners:detail", args=[about.partner.code])
+    return {
+        "case": case,
+        "kind": cases.kind_of(case),
+        "about": about or "Payment Vault",
+        "partner": about.partner if about else None,
+        "link": link,
+        "tone": "bad" if case.kind in cases.MONEY_IN_QUESTION else "warn",
+    }

@@ -1,5 +1,14 @@
 """Addresses of the pages of a partner's M-Pesa shortcodes."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from disbursements.pages import mpesa
+
+urlpatterns = [
+    path("add/", mpesa.add, name="add"),
+    path("<int:pk>/", mpesa.detail, name="detail"),
+    path("<int:pk>/edit/", mpesa.edit, name="edit"),
+    path("<int:pk>/test/", mpesa.test, name="test"),
+    path("<int:pk>/pause/", mpesa.pause, name="pause"),
+    path("<int:pk>/resume/", mpesa.resume, name="resume"),
+]

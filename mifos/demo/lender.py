@@ -14,7 +14,7 @@ from disbursements import doubt
 from disbursements.models import Inquiry
 from mifos import connections
 from mifos.demo.world import Outside
-from partners import webhook_tokens
+from partners import automatic, webhook_tokens
 from partners.forms import MifosConnectionForm, MpesaShortcodeForm, PartnerForm
 from partners.models import MifosConnection, MpesaShortcode, Partner
 
@@ -28,14 +28,16 @@ def set_up(outside: Outside) -> Partner:
     code = f"demo-{secrets.token_hex(3)}"
     partner: Partner = _saved(
         PartnerForm(
-            {"name": "Pesa Pamoja SACCO", "code": code, "is_active": True, "is_automatic": True,
-             "min_amount": 50, "max_amount": LARGEST}
+            {"name": "Pesa Pamoja SACCO", "code": code, "is_active": True, "min_amount": 50,
+             "max_amount": LARGEST}
         )
     )  # fmt: skip
     connection = _connect_mifos(partner, outside)
     shortcode = _connect_mpesa(partner, outside)
     _prove(connection)
     _read_float(shortcode)
+    connection.products.update(is_automatic=True)
+    automatic.switch(partner, to=True, by=BY, reason="The demo.")
     return partner
 
 

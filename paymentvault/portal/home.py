@@ -1,8 +1,86 @@
-"""What needs me."""
+"""What needs me, the float, the figures; and the charts, which home fetches once it is there."""
+
+from datetime import timedelta
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
+from django.utils.cache import patch_vary_headers
+
+from partners.models import Partner
+from paymentvault.acts import user_of
+from paymentvault.models import User
+from paymentvault.portal import charts, figures
+from paymentvault.portal.needs import Needs
+from paymentvault.rights import needs
 
 
 def home(request: HttpRequest) -> HttpResponse:
-    return render(request, "home.html")
+    """The page, and the part of it that htmx fetches again and again."""
+    shown = _shown(user_of(request))
+    is_part = bool(request.headers.get("HX-Request"))
+    if is_part:
+        # Only what has changed is announced.
+        shown["is_news"] = request.GET.get("known") != str(shown["count"])
+    answer = render(request, "home/_live.html" if is_part else "home.html", shown)
+    patch_vary_headers(answer, ["HX-Request"])
+    return answer
+
+
+def _shown(user: User) -> dict[str, object]:
+    needs = Needs(user)
+    sees_money = user.has_perm("disbursements.view_disbursement")
+    rows = figures.by_partner(needs.now) if sees_money else []
+    return {
+        "needs": needs.sentences,
+        "count": len(needs.sentences),
+        "looked_at": needs.now,
+        "floats": figures.floats(needs.shortcodes, needs.now),
+        "figures": rows[: figures.MOST_PARTNERS_NAMED] if len(rows) > 1 else [],
+        "total": figures.total(rows),
+        "today": timezone.localdate(needs.now),
+        "monday": figures.monday_of(needs.now).date(),
+        "usual_time": figures.usual_time() if sees_money else None,
+        "sees_money": sees_money,
+    }
+
+
+@needs("disbursements.view_disbursement")
+def show_charts(request: HttpRequest) -> HttpResponse:
+    """The charts, of one partner or of all; a page of their own, and a part of home."""
+    partners = list(Partner.objects.only("code", "name"))
+    partner = next((p for p in partners if p.code == request.GET.get("partner")), None)
+    shown = {"charts": _charts(request, partner), "partners": partners, "partner": partner}
+    is_part = bool(request.headers.get("HX-Request"))
+    answer = render(request, "home/_charts.html" if is_part else "home/charts.html", shown)
+    patch_vary_headers(answer, ["HX-Request"])
+    return answer
+
+
+def _charts(request: HttpRequest, partner: Partner | None) -> list[charts.Chart]:
+    now = timezone.now()
+    since = timezone.localdate(now) - timedelta(days=figures.DAYS - 1)
+    link = charts.links_of(partner.code if partner else "")
+    paid = figures.paid_per_day(since, partner)
+    nth = figures.every_nth(sum(day.count for day in paid))
+    found = [
+        charts.paid_count(paid, link),
+        charts.paid_sum(paid, link),
+        charts.speed(figures.speed_per_day(since, partner, nth=nth), link, nth=nth),
+        charts.outcome_shares(figures.outcomes(since, partner), since, link),
+        charts.ageing(figures.ages(now, partner), link),
+    ]
+    if user_of(request).has_perm("partners.view_mpesashortcode"):
+        found += _of_floats(partner)
+    return found
+
+
+def _of_floats(partner: Partner | None) -> list[charts.Chart]:
+    return [
+        charts.float_over_time(
+            f"{shortcode.shortcode}, {shortcode.partner}", f"float-{shortcode.pk}",
+            charts.thinned(readings), charts.links_of(shortcode.partner.code),
+        )
+        for shortcode, readings in figures.float_readings().items()
+        if partner is None or shortcode.partner_id == partner.pk
+    ]  # fmt: skip

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 
 from paymentvault import jobs
@@ -18,14 +18,17 @@ TYPES = {
 
 def show(request: HttpRequest, pk: UUID) -> HttpResponse:
     """The page, and the part of it that htmx fetches while the job runs."""
-    job = get_object_or_404(jobs.seen_by(user_of(request)), pk=pk)
+    seen = jobs.seen_by(user_of(request)).select_related("started_by").defer("given")
+    job = get_object_or_404(seen, pk=pk)
     template = "jobs/_progress.html" if request.headers.get("HX-Request") else "jobs/detail.html"
     return render(request, template, {"job": job, "has_file": jobs.has_file(job)})
 
 
-def file(request: HttpRequest, pk: UUID) -> HttpResponse | StreamingHttpResponse:
-    job = get_object_or_404(jobs.seen_by(user_of(request)), pk=pk, state=Job.State.DONE)
-    name = job.lines[0]["file"] if job.lines else "file"
+def file(request: HttpRequest, pk: UUID) -> StreamingHttpResponse:
+    job = get_object_or_404(jobs.seen_by(user_of(request)), pk=pk)
+    if not jobs.has_file(job):
+        raise Http404
+    name = job.lines[0]["file"]
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     kind = TYPES.get(name.rpartition(".")[2], "application/octet-stream")
     return StreamingHttpResponse(_pieces(job), content_type=kind, headers=headers)

@@ -49,3 +49,17 @@ const walkRows = (step) => {
 
 document.addEventListener("DOMContentLoaded", () => showCopyButtons(document));
 document.addEventListener("htmx:afterSwap", (event) => showCopyButtons(event.target));
+
+// A list of choices that hangs over the page closes by a click beside it, or by Escape.
+const closePicks = (except) => {
+  document.querySelectorAll("details.picks[open]").forEach((picks) => {
+    if (!picks.contains(except)) picks.open = false;
+  });
+};
+document.addEventListener("click", (event) => closePicks(event.target));
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  const open = event.target.closest("details.picks[open]");
+  closePicks(null);
+  if (open) open.querySelector("summary").focus();
+});

@@ -13,7 +13,10 @@ from django.utils.safestring import SafeString
 register = template.Library()
 
 DASH = "—"
-NOTHING = format_html('<span class="muted" aria-label="none">{}</span>', DASH)
+NOTHING = format_html(
+    '<span class="muted"><span aria-hidden="true">{}</span><span class="unseen">none</span></span>',
+    DASH,
+)
 
 
 @register.filter
@@ -33,7 +36,10 @@ def msisdn(number: str | None) -> str:
 @register.filter
 def masked_msisdn(number: str | None) -> str:
     """254708374149 as "254 708 ··· 149"."""
-    return f"{number[:3]} {number[3:6]} ··· {number[-3:]}" if number else DASH
+    if not number:
+        return DASH
+    # A number that isn't whole could be guessed from so many digits.
+    return f"{number[:3]} {number[3:6]} ··· {number[-3:]}" if len(number) >= 12 else "···"
 
 
 @register.filter

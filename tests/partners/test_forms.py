@@ -60,10 +60,12 @@ def test_a_secret_that_was_never_saved_must_be_given(mpesa_form):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"host_url": "https://other.test"}, {"api_path": "/api"}, {"tenant_id": "pamoja"},
+        {"host_url": "https://other.test", "password": "typed again"},
+        {"api_path": "/api"}, {"tenant_id": "pamoja"},
         {"username": "other"}, {"password": "other"}, {"payment_type_id": 27},
         {"ca_bundle": shared_keys().certificate_pem},
-        {"oauth_token_url": "https://sso.test", "oauth_client_id": "v", "oauth_client_secret": "s"},
+        {"oauth_token_url": "https://sso.test", "oauth_client_id": "v", "oauth_client_secret": "s",
+         "password": "typed again"},
     ],
     ids=lambda changes: next(iter(changes)),
 )  # fmt: skip
@@ -71,6 +73,39 @@ def test_what_was_tested_must_be_tested_again_after_a_change(mifos_form, mifos_r
     row = saved(mifos_form(mifos_row, **({"password": ""} | changes)))
 
     assert (row.configured_at, row.is_on) == (None, False)
+
+
+@pytest.mark.lesson(15)
+@pytest.mark.parametrize(
+    "changes, wanted",
+    [
+        ({"host_url": "https://elsewhere.test"}, "password"),
+        ({"host_url": "http://mifos.pamoja.test"}, "password"),
+        ({"host_url": "https://mifos.pamoja.test:8443"}, "password"),
+        ({"oauth_token_url": "https://elsewhere.test", "oauth_client_id": "v",
+          "oauth_client_secret": "s"}, "password"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_saved_secret_isn_t_sent_to_another_server(
+    mifos_form, mifos_row, settings, changes, wanted
+):
+    settings.OUTBOUND_ALLOW_HTTP = True
+
+    form = mifos_form(mifos_row, password="", **changes)
+
+    assert form.errors == {wanted: ["The address changed: type this again, for the new server."]}
+    assert mifos_form(mifos_row, password="known", **changes).is_valid()
+
+
+@pytest.mark.lesson(15)
+def test_a_saved_client_secret_isn_t_sent_to_another_oauth_server(mifos_form):
+    by_oauth = {"oauth_token_url": "https://sso.test", "oauth_client_id": "v", "username": ""}
+    row = saved(mifos_form(oauth_client_secret="s", **by_oauth))
+
+    form = mifos_form(row, **by_oauth | {"oauth_token_url": "https://elsewhere.test"})
+
+    assert set(form.errors) == {"oauth_client_secret"}
 
 
 @pytest.mark.parametrize(
@@ -99,6 +134,21 @@ def test_a_credential_must_prove_itself_again_after_a_change(mpesa_form, mpesa_r
 
     assert row.credential_proved_at is None
     assert row.credential_set_at > before
+
+
+@pytest.mark.parametrize(
+    "changes, is_new",
+    [
+        ({"initiator_password": "other"}, True), ({"security_credential": CREDENTIAL}, True),
+        ({"consumer_key": "other"}, False), ({"initiator_name": "other"}, False),
+    ],
+)  # fmt: skip
+def test_only_a_new_password_begins_its_90_days_anew(mpesa_form, mpesa_row, changes, is_new):
+    before = mpesa_row.password_set_at
+
+    row = saved(mpesa_form(mpesa_row, **(EMPTY | changes)))
+
+    assert (row.password_set_at > before) is is_new
 
 
 @pytest.mark.parametrize(

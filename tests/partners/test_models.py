@@ -145,7 +145,7 @@ def test_what_disbursements_hang_on_cannot_be_deleted(shortcode, lender):
 
 
 def test_a_password_ends_90_days_after_it_was_set(shortcode):
-    shortcode.credential_set_at = datetime(2026, 11, 23, 9, tzinfo=UTC)
+    shortcode.password_set_at = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
     assert str(shortcode.password_ends_on) == "2027-02-21"
 

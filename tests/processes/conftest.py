@@ -52,7 +52,7 @@ def a_database_of_its_own() -> Iterator[str]:
             cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _environment(database: str, port: int) -> dict[str, str]:
+def environment(database: str, port: int) -> dict[str, str]:
     at = connection.settings_dict
     host = at["HOST"] or at["OPTIONS"].get("host", "")
     login = f"{at['USER']}:{at['PASSWORD']}" if at["PASSWORD"] else at["USER"]
@@ -69,15 +69,21 @@ def _environment(database: str, port: int) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="module")
-def system(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[System]:
-    folder: Path = tmp_path_factory.mktemp("processes")
+@contextlib.contextmanager
+def whole_system(folder: Path) -> Iterator[System]:
     port = free_port()
     valkey = [str(get_binary_path()), "--port", str(port), "--save", "", "--dir", str(folder)]
-    with django_db_blocker.unblock(), a_database_of_its_own() as database:
-        stack = Stack(_environment(database, port), log_dir=folder)
+    with a_database_of_its_own() as database:
+        stack = Stack(environment(database, port), log_dir=folder)
         stack.programs = {"valkey": Program("valkey", valkey), **stack.programs}
         with stack, override_settings(PUBLIC_URL=stack.urls["web"], DEBUG=True):
             stack.wait_until_ready()
             outside = Outside(Sandbox(stack.urls["mifos"]), Sandbox(stack.urls["safaricom"]))
             yield System(stack, outside, lender.set_up(outside))
+
+
+@pytest.fixture(scope="module")
+def system(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[System]:
+    folder: Path = tmp_path_factory.mktemp("processes")
+    with django_db_blocker.unblock(), whole_system(folder) as made:
+        yield made

@@ -1,0 +1,186 @@
+"""A partner's connection to its Mifos X: its form, and the test of what is typed or saved."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.views.decorators.http import require_GET, require_POST
+
+from mifos.connections import ConnectionTest
+from partners import work
+from partners.forms import ConnectionPageForm, MifosConnectionForm
+from partners.models import MifosConnection, Partner
+from partners.pages import saving, states
+from paymentvault.acts import user_of
+from paymentvault.addresses import source_address
+from paymentvault.models import Job
+from paymentvault.rights import needs
+
+RIGHT = "partners.change_mifosconnection"
+# What most lenders leave as it is.
+INNER = ("oauth_token_url", "oauth_client_id", "oauth_client_secret", "ca_bundle", "hook_host",
+         "time_zone")  # fmt: skip
+
+
+def partner_of(code: str) -> Partner:
+    return get_object_or_404(Partner.objects.select_related("mifos"), code=code)
+
+
+def connection_of(code: str) -> MifosConnection:
+    """A partner's connection; 404 while there is none."""
+    found = MifosConnection.objects.select_related("partner")
+    return get_object_or_404(found, partner__code=code)
+
+
+def locked(code: str) -> MifosConnection:
+    """The connection, for the rest of the transaction ours alone to change."""
+    rows = MifosConnection.objects.select_related("partner")
+    return get_object_or_404(rows.select_for_update(of=("self",), no_key=True), partner__code=code)
+
+
+def when(moment: datetime | None) -> str:
+    return f"{timezone.localtime(moment):%-d %B %Y %H:%M}" if moment else ""
+
+
+def start(
+    request: HttpRequest,
+    kind: str,
+    partner: Partner,
+    *,
+    title: str,
+    back: str = "partners:detail",
+    **given: Any,
+) -> tuple[Job, bool]:
+    """Start a job about a partner's connection, or find the one that is under way."""
+    given["address"] = source_address(request)
+    job, is_new = work.start_once(
+        kind, partner, title=title, by=user_of(request), given=given,
+        came_from=reverse(back, args=[partner.code]),
+    )  # fmt: skip
+    if not is_new and not request.headers.get("HX-Request"):
+        words = "This is under way already, started by {}. It was not started again."
+        messages.info(request, format_html(words, job.started_by))
+    return job, is_new
+
+
+@needs(RIGHT)
+def edit(request: HttpRequest, code: str) -> HttpResponse:
+    partner = partner_of(code)
+    if request.method != "POST":
+        return _page(request, partner, _form(partner, None))
+    with transaction.atomic():
+        # Of two who save at once, the second waits here and is told of the first.
+        partner = get_object_or_404(Partner.objects.select_for_update(no_key=True), code=code)
+        form = _form(partner, request.POST)
+        if form.is_valid():
+            return _saved(request, partner, form)
+    return _page(request, partner, form)
+
+
+def _form(partner: Partner, typed: Any, **more: Any) -> ConnectionPageForm:
+    connection = MifosConnection.objects.filter(partner=partner).first()
+    if connection:
+        connection.partner = partner
+    row = connection or MifosConnection(partner=partner)
+    saved_at = saving.secrets_saved_at(row, MifosConnectionForm.secrets)
+    return ConnectionPageForm(typed, instance=row, saved_at=saved_at, **more)
+
+
+def _saved(request: HttpRequest, partner: Partner, form: ConnectionPageForm) -> HttpResponse:
+    was_on, is_new = form.instance.is_on, form.instance._state.adding
+    connection = saving.save(request, form, partner=partner)
+    if was_on and not connection.is_on:
+        messages.warning(
+            request,
+            "Saved. What was tested is not what is saved now, so the connection was switched off: "
+            "no loan is taken in. Test it, then switch it on again.",
+        )
+    elif connection.configured_at:
+        messages.success(request, "Saved. The last test still counts.")
+    else:
+        words = "Saved. Test it now." if is_new else "Saved. Test it before it is switched on."
+        messages.success(request, words)
+    return redirect("partners:detail", partner.code)
+
+
+def _page(request: HttpRequest, partner: Partner, form: ConnectionPageForm) -> HttpResponse:
+    job = work.latest(partner).get(work.TEST)
+    given = {
+        "partner": partner,
+        "form": form,
+        # As saved: the form's own row has what was typed.
+        "connection": MifosConnection.objects.filter(partner=partner).first(),
+        "job": job if job and not job.is_over else None,
+        "rest": ConnectionTest.STEPS[len(job.lines) if job else 0 :],
+        "steps": ConnectionTest.STEPS,
+        "inner": INNER,
+        "opens_inner": any(name in form.errors or form[name].value() for name in INNER[:-1]),
+    }
+    return render(request, "connection/form.html", given, status=422 if form.is_bound else 200)
+
+
+@needs(RIGHT)
+@require_POST
+def test(request: HttpRequest, code: str) -> HttpResponse:
+    """Test what is typed, if a form was sent; else what is saved."""
+    partner, given = partner_of(code), dict[str, Any]()
+    if "host_url" in request.POST:
+        # A clash with what somebody else saved keeps nobody from testing.
+        saved = states.mifos_of(partner) or MifosConnection(partner=partner)
+        form = MifosConnectionForm(request.POST, instance=saved)
+        if not form.is_valid():
+            return _not_tested(request, partner, form)
+        if form.instance.pk is None or form.changed_data:
+            given = {"typed": _typed(form), "in_place": bool(request.headers.get("HX-Request"))}
+    elif states.mifos_of(partner) is None:
+        return redirect("connection:edit", code)
+    title = f"Test of {partner.name}’s Mifos X connection{', as typed' if given else ''}"
+    back = "connection:edit" if given else "partners:detail"
+    job, is_new = start(request, work.TEST, partner, title=title, back=back, **given)
+    if request.headers.get("HX-Request"):
+        return _panel(request, partner, job, is_old=not is_new)
+    return redirect("job", job.pk)
+
+
+def _typed(form: MifosConnectionForm) -> dict[str, Any]:
+    """What was typed, as JSON; of the secrets only those that were."""
+    typed = {name: form.cleaned_data[name] for name in MifosConnectionForm.Meta.fields}
+    return typed | {name: form.data.get(name, "") for name in form.secrets}
+
+
+def _not_tested(request: HttpRequest, partner: Partner, form: MifosConnectionForm) -> HttpResponse:
+    if request.headers.get("HX-Request"):
+        return render(request, "connection/_not_tested.html", {"form": form})
+    return _page(request, partner, _form(partner, request.POST))
+
+
+@needs("partners.view_partner")
+@require_GET
+def test_panel(request: HttpRequest, code: str, pk: UUID) -> HttpResponse:
+    """The part beside the form that shows how far a test is."""
+    partner = partner_of(code)
+    tests = Job.objects.filter(kind=work.TEST, about=work.about(partner))
+    job = get_object_or_404(tests.select_related("started_by"), pk=pk)
+    return _panel(request, partner, job)
+
+
+def _panel(
+    request: HttpRequest, partner: Partner, job: Job, *, is_old: bool = False
+) -> HttpResponse:
+    given: dict[str, Any] = {
+        "partner": partner, "job": job, "rest": ConnectionTest.STEPS[len(job.lines):],
+        "is_old": is_old,
+    }  # fmt: skip
+    types = next((line["types"] for line in job.lines if "types" in line), None)
+    if job.is_over and types and request.user.has_perm(RIGHT):
+        chosen = {"payment_type_id": request.GET.get("payment_type_id", "")}
+        form = ConnectionPageForm(instance=MifosConnection(), initial=chosen, types=types)
+        given["field"] = form["payment_type_id"]
+    return render(request, "connection/_test.html", given)

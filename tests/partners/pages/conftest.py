@@ -1,0 +1,3 @@
+from tests.partners.pages.people import admin, press, signed_in
+
+__all__ = ["admin", "press", "signed_in"]
