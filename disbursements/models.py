@@ -98,6 +98,9 @@ class Disbursement(models.Model):
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="approved"
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    approved_at = models.DateTimeField(
+        null=True, help_text="When it was let go last: approved, released or retried."
+    )
     status_at = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField(default=timezone.now)
     leased_until = models.DateTimeField(null=True)
@@ -175,6 +178,9 @@ class Disbursement(models.Model):
             models.Index(name="entered_in_time", fields=["created_at"]),
             models.Index(name="paid_in_time", fields=["paid_at"],
                          condition=Q(paid_at__isnull=False)),
+            # Those that Mifos X must still be told of, among the many that nobody waits for.
+            models.Index(name="paid_not_recorded", fields=["status_at"],
+                         condition=Q(status=Status.PAID, connection__isnull=False)),
             GinIndex(OpClass(Upper("client_name"), name="gin_trgm_ops"), name="by_name"),
         ]  # fmt: skip
 
@@ -208,6 +214,9 @@ class Disbursement(models.Model):
         now = timezone.now()
         # Whoever worked at it in the old state need not keep the next act waiting.
         changes = {"due_at": now, "leased_until": None, "waits_for": "", **changes}
+        # One that never reached M-Pesa goes back to approved, by the approval that it has.
+        if to == Status.APPROVED and was != Status.SENDING:
+            changes["approved_at"] = now
         with transaction.atomic():
             updated = Disbursement.objects.filter(pk=self.pk, status=was).update(
                 status=to, status_at=now, **changes
@@ -346,6 +355,24 @@ class Inquiry(MpesaRequest):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"
+
+
+class FloatReading(models.Model):
+    """What a shortcode's utility account held at a time, as M-Pesa told it."""
+
+    shortcode = models.ForeignKey(
+        MpesaShortcode, models.PROTECT, related_name="float_readings", db_index=False
+    )
+    at = models.DateTimeField(default=timezone.now)
+    amount = models.DecimalField(max_digits=14, decimal_places=2)
+
+    class Meta:
+        ordering = ["pk"]
+        triggers = [triggers.append_only]
+        indexes = [models.Index(name="latest_of_a_shortcode", fields=["shortcode", "-at"])]
+
+    def __str__(self) -> str:
+        return f"KES {self.amount:,.2f} at {self.at:%H:%M:%S}"
 
 
 class Callback(models.Model):

@@ -5,10 +5,11 @@ from decimal import Decimal
 
 import structlog
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
 from disbursements import cases
-from disbursements.models import Attempt, Inquiry
+from disbursements.models import Attempt, FloatReading, Inquiry
 from disbursements.mpesa import Initiator, MpesaClient, fetch_token
 from disbursements.states import AttemptStatus
 from partners.models import MpesaShortcode, Partner
@@ -186,9 +187,12 @@ def saw_balance(shortcode: MpesaShortcode, balance: Decimal, *, is_current: bool
 
     What a payout's callback tells may be older than the pause, and so ends none.
     """
-    MpesaShortcode.objects.filter(pk=shortcode.pk).update(
-        utility_balance=balance, balance_at=timezone.now()
-    )
+    now = timezone.now()
+    with transaction.atomic():
+        MpesaShortcode.objects.filter(pk=shortcode.pk).update(
+            utility_balance=balance, balance_at=now
+        )
+        FloatReading.objects.create(shortcode=shortcode, at=now, amount=balance)
     shortcode.refresh_from_db()
     before = shortcode.balance_when_paused
     if not is_current:

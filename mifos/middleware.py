@@ -1,7 +1,9 @@
 """Hooks that arrive without their path."""
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 
@@ -26,6 +28,9 @@ def hook_hosts(get_response: Handler) -> Handler:
 
 
 def _is_of_a_connection(host: str) -> bool:
+    # The portal's own is refused as a connection's; people ask for their home all the time.
+    if host == urlsplit(settings.PUBLIC_URL).hostname:
+        return False
     try:
         return MifosConnection.objects.filter(hook_host=host).exists()
     except (OperationalError, InterfaceError):

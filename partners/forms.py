@@ -13,7 +13,7 @@ from django.db import models
 from django.http.request import validate_host
 from django.utils import timezone
 
-from partners import pem
+from partners import addresses, pem
 from partners.models import LoanProduct, MifosConnection, MpesaShortcode, Partner
 from paymentvault.forms import ToldOfClashes
 
@@ -201,7 +201,10 @@ class MifosConnectionForm(WriteOnlySecrets):
         self._show_fingerprints("ca_bundle")
 
     def clean_host_url(self) -> str:
-        return web_address(self.cleaned_data["host_url"])
+        return addresses.server(web_address(self.cleaned_data["host_url"]))
+
+    def clean_api_path(self) -> str:
+        return addresses.path(self.cleaned_data["api_path"])
 
     def clean_oauth_token_url(self) -> str:
         return web_address(self.cleaned_data["oauth_token_url"])
@@ -241,10 +244,10 @@ class MifosConnectionForm(WriteOnlySecrets):
             "password": ("host_url", "oauth_token_url"),
             "oauth_client_secret": ("oauth_token_url",),
         }
-        for name, addresses in goes_to.items():
+        for name, its_addresses in goes_to.items():
             is_saved = bool(self.instance.pk and self.cleaned_data.get(name))
             is_kept = is_saved and not self.data.get(self.add_prefix(name))
-            if is_kept and any(self._moves(address) for address in addresses):
+            if is_kept and any(self._moves(address) for address in its_addresses):
                 self.add_error(name, "The address changed: type this again, for the new server.")
 
     def _moves(self, name: str) -> bool:

@@ -1,8 +1,10 @@
 """The institutions we pay for, and how to reach their Mifos X and their M-Pesa."""
 
 import uuid
+from collections.abc import Collection
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.conf import settings
@@ -10,8 +12,11 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Concat, Lower
 from django.utils import timezone
 from fernet_fields import EncryptedCharField, EncryptedTextField
+
+from partners import addresses
 
 
 def known_zone(name: str) -> None:
@@ -137,10 +142,45 @@ class MifosConnection(models.Model):
                 name="switched_on_only_when_configured",
                 condition=Q(is_on=False) | Q(configured_at__isnull=False),
             ),
+            # Two partners would each pay every loan of a tenant they share. Databases of
+            # Fineract look its tenants up whatever their capitals.
+            models.UniqueConstraint(
+                Lower(Concat("host_url", "api_path")),
+                Lower("tenant_id"),
+                name="one_connection_per_mifos_tenant",
+                violation_error_message="This tenant of this Mifos X is already connected.",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"Mifos X of {self.partner_id and self.partner}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        # The database compares what is written, so the same address is written the same way.
+        self.host_url = addresses.server(self.host_url)
+        self.api_path = addresses.path(self.api_path)
+        self.tenant_id = self.tenant_id.strip()
+        super().save(*args, **kwargs)
+
+    def validate_constraints(self, exclude: Collection[str] | None = None) -> None:
+        """Name the partner that has the tenant, which the constraint itself couldn't."""
+        excluded = set(exclude or ())
+        if not excluded & {"host_url", "api_path", "tenant_id"} and (other := self.same()):
+            words = (
+                f"This tenant of this Mifos X is already connected, for {other.partner}. Two "
+                "connections would pay each loan twice."
+            )
+            raise ValidationError({"host_url": words})
+        super().validate_constraints(exclude=excluded | {"tenant_id"})
+
+    def same(self) -> "MifosConnection | None":
+        """Another partner's connection to the same tenant."""
+        at = addresses.server(self.host_url) + addresses.path(self.api_path)
+        rows = MifosConnection.objects.alias(
+            at=Lower(Concat("host_url", "api_path")), tenant=Lower("tenant_id")
+        )
+        found = rows.filter(at=at.lower(), tenant=self.tenant_id.strip().lower())
+        return found.exclude(pk=self.pk).select_related("partner").first()
 
     @property
     def base_url(self) -> str:

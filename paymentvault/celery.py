@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import import_modules
+from celery.signals import beat_init, import_modules
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "paymentvault.settings")
 
@@ -19,3 +19,16 @@ def refuse_to_start_unsafely(**_: Any) -> None:
     from paymentvault.checks import refuse_unsafe_settings
 
     refuse_unsafe_settings()
+
+
+@beat_init.connect(weak=False)
+def expect_what_beat_calls(**_: Any) -> None:
+    """Beat ticks without PostgreSQL too: Celery logs what this handler raises, and goes on."""
+    from django.db import connection
+
+    from paymentvault.sweeping import expect_sweeps
+
+    try:
+        expect_sweeps()
+    finally:
+        connection.close()

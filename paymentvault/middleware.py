@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
+from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 
 from paymentvault.context import frame
@@ -14,6 +16,20 @@ log = structlog.get_logger(__name__)
 
 Handler = Callable[[HttpRequest], HttpResponse]
 COME_BACK = {"Retry-After": "10"}
+
+
+class LogInFirst(LoginRequiredMiddleware):
+    """Lead strangers to the log-in: whole pages, never a part of one."""
+
+    def process_view(self, request: HttpRequest, *view: Any) -> HttpResponseBase | None:
+        """Where htmx asks for a session that has ended, its page is loaded anew and leads there.
+
+        A redirect would be followed, and the log-in swapped into the page.
+        """
+        answer = super().process_view(request, *view)
+        if answer and request.headers.get("HX-Request"):
+            return HttpResponse(headers={"HX-Refresh": "true", "Vary": "HX-Request"})
+        return answer
 
 
 class UnavailableWithoutDatabase:

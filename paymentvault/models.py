@@ -46,15 +46,18 @@ class AuditEvent(models.Model):
 
 
 class Heartbeat(models.Model):
-    """When a sweeper last ran to its end, and what it found."""
+    """When a sweeper last ran to its end, and what it found; `at` is empty until it has."""
 
     name = models.CharField(max_length=60, primary_key=True)
-    at = models.DateTimeField()
-    took_ms = models.PositiveIntegerField()
+    expected_since = models.DateTimeField(
+        default=timezone.now, help_text="When beat first had it to call."
+    )
+    at = models.DateTimeField(null=True)
+    took_ms = models.PositiveIntegerField(default=0)
     found = models.PositiveIntegerField(default=0)
 
     def __str__(self) -> str:
-        return f"{self.name} at {self.at:%H:%M:%S}"
+        return f"{self.name} at {self.at:%H:%M:%S}" if self.at else f"{self.name}, never yet"
 
 
 class KillSwitch(models.Model):

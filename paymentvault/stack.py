@@ -16,7 +16,8 @@ from paymentvault.embedded import free_port
 from paymentvault.processes import Process
 
 PROJECT = Path(__file__).resolve().parent.parent
-WITH_A_PORT = ("web", "safaricom", "mifos")
+DEMO_LENDER, SECOND_LENDER = "Pesa Pamoja SACCO", "Jamii Microfinance"
+WITH_A_PORT = ("web", "safaricom", "mifos", "mifos2")
 
 
 class Broken(Exception):
@@ -59,6 +60,7 @@ class Stack:
         *,
         log_dir: Path,
         sandbox: bool = True,
+        second_mifos: bool = False,
         ports: Mapping[str, int] | None = None,
         programs: Iterable[Program] | None = None,
     ) -> None:
@@ -67,7 +69,8 @@ class Stack:
         self.urls = {n: f"http://127.0.0.1:{given.get(n) or free_port()}" for n in WITH_A_PORT}
         self.env = {"PUBLIC_URL": self.urls["web"], "PYTHONUNBUFFERED": "1", **env}
         self.log_dir = log_dir
-        self.programs = {p.name: p for p in programs or _programs(self.urls, sandbox=sandbox)}
+        ours = programs or _programs(self.urls, sandbox=sandbox, second_mifos=second_mifos)
+        self.programs = {program.name: program for program in ours}
         self._running: dict[str, _Running] = {}
         self._signals = contextlib.ExitStack()
 
@@ -141,10 +144,12 @@ class Stack:
         return "\n\n".join(tails)
 
 
-def _programs(urls: Mapping[str, str], *, sandbox: bool) -> Iterator[Program]:
+def _programs(urls: Mapping[str, str], *, sandbox: bool, second_mifos: bool) -> Iterator[Program]:
     if sandbox:
-        yield _sandbox("safaricom", urls["safaricom"])
-        yield _sandbox("mifos", urls["mifos"], "--safaricom", urls["safaricom"])
+        yield _sandbox("safaricom", "safaricom", urls["safaricom"])
+        yield _mifos("mifos", urls, "--lender", DEMO_LENDER)
+    if second_mifos:
+        yield _mifos("mifos2", urls, "--lender", SECOND_LENDER, "--with-loans")
     yield _web(urls["web"])
     yield _worker("payouts", queues="payouts,questions")
     yield _worker("mifos", queues="events,recording,polls,jobs")
@@ -152,8 +157,12 @@ def _programs(urls: Mapping[str, str], *, sandbox: bool) -> Iterator[Program]:
     yield _beat()
 
 
-def _sandbox(name: str, url: str, *options: str) -> Program:
-    argv = _python(f"paymentvault.sandbox.{name}", "--port", _port(url), *options)
+def _mifos(name: str, urls: Mapping[str, str], *options: str) -> Program:
+    return _sandbox("mifos", name, urls[name], "--safaricom", urls["safaricom"], *options)
+
+
+def _sandbox(module: str, name: str, url: str, *options: str) -> Program:
+    argv = _python(f"paymentvault.sandbox.{module}", "--port", _port(url), *options)
     return Program(name, argv, lambda _: _answers(f"{url}/_sandbox/health"))
 
 

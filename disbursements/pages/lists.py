@@ -22,6 +22,8 @@ from paymentvault.paging import Page, totals
 from paymentvault.rights import needs
 
 LONGEST_REASON = 110
+# The id of the part that looks again by itself while there is nothing to list.
+EMPTY = "empty"
 
 
 @needs("disbursements.view_disbursement")
@@ -30,11 +32,14 @@ def index(request: HttpRequest) -> HttpResponse:
     """The page, and the part of it that htmx fetches while somebody types."""
     user = user_of(request)
     chosen = DisbursementFilter(request.GET, user=user)
-    is_part = _is_part(request)
+    is_part, is_waiting = _is_part(request), request.headers.get("HX-Trigger") == EMPTY
     template = "disbursements/_results.html" if is_part else "disbursements/list.html"
-    answer = render(request, template, _shown(request, chosen, user) | {"is_part": is_part})
+    shown = _shown(request, chosen, user)
+    if is_waiting and not shown["page"].rows:
+        return HttpResponse(status=204)  # which leaves what is on the page
+    answer = render(request, template, shown | {"is_part": is_part})
     patch_vary_headers(answer, ["HX-Request"])
-    if is_part:
+    if is_part and not is_waiting:
         # Without what is empty, so that the address is one to send.
         query = chosen.url_query()
         answer["HX-Push-Url"] = f"{request.path}?{query}" if query else request.path

@@ -17,6 +17,7 @@ from mifos.demo.world import Outside
 from partners import automatic, webhook_tokens
 from partners.forms import MifosConnectionForm, MpesaShortcodeForm, PartnerForm
 from partners.models import MifosConnection, MpesaShortcode, Partner
+from paymentvault.stack import DEMO_LENDER
 
 BY = "demo"
 LARGEST = Decimal(100_000)
@@ -28,7 +29,7 @@ def set_up(outside: Outside) -> Partner:
     code = f"demo-{secrets.token_hex(3)}"
     partner: Partner = _saved(
         PartnerForm(
-            {"name": "Pesa Pamoja SACCO", "code": code, "is_active": True, "min_amount": 50,
+            {"name": DEMO_LENDER, "code": code, "is_active": True, "min_amount": 50,
              "max_amount": LARGEST}
         )
     )  # fmt: skip
@@ -108,6 +109,9 @@ def tidy_up(partner: Partner) -> None:
     """Leave nothing switched on in a database that outlives the demo."""
     if connection := MifosConnection.objects.filter(partner=partner, is_on=True).first():
         connections.switch_off(connection, by=BY)
+    # Its server is gone, and the next demo's may get the same port.
+    gone = f"http://{partner.code}.invalid"
+    MifosConnection.objects.filter(partner=partner).update(host_url=gone)
     Partner.objects.filter(pk=partner.pk).update(is_active=False)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -80,8 +80,21 @@ def edit(request: HttpRequest, code: str) -> HttpResponse:
         partner = get_object_or_404(Partner.objects.select_for_update(no_key=True), code=code)
         form = _form(partner, request.POST)
         if form.is_valid():
-            return _saved(request, partner, form)
+            if answer := _saved_if_unique(request, partner, form):
+                return answer
+            form = _form(partner, request.POST)  # which finds the other one now, and tells
     return _page(request, partner, form)
+
+
+def _saved_if_unique(
+    request: HttpRequest, partner: Partner, form: ConnectionPageForm
+) -> HttpResponse | None:
+    """None when somebody connected the same tenant for another partner at this moment."""
+    try:
+        with transaction.atomic():
+            return _saved(request, partner, form)
+    except IntegrityError:
+        return None
 
 
 def _form(partner: Partner, typed: Any, **more: Any) -> ConnectionPageForm:

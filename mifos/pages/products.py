@@ -41,7 +41,7 @@ def products(request: HttpRequest, code: str) -> HttpResponse:
             changed = [_saved(request, form, connection) for form in found if form.has_changed()]
             words = f"Saved: {', '.join(changed)}." if changed else "Nothing was changed."
             messages.success(request, words)
-            return redirect("connection:products", code)
+            return redirect("partners:detail", code)
     return _page(request, connection, found, clash=clash)
 
 

@@ -163,7 +163,8 @@ def _switched(request: HttpRequest, code: str, form: Any) -> str:
         raise Refusal("It is switched on already.")
     return (
         "Automatic disbursement is on. What already waits for a person goes on waiting; from the "
-        "next loan on, those that pass every rule are paid."
+        "next loan on, those that pass every rule are paid. Have a small one approved in Mifos X, "
+        "and watch it under Disbursements."
     )
 
 

@@ -71,6 +71,7 @@ def detail(request: HttpRequest, code: str) -> HttpResponse:
     partner = get_object_or_404(Partner.objects.select_related("mifos"), code=code)
     known = known_of(partner)
     steps = states.checklist(known, user=user_of(request))
+    left = [step for step in steps if not step.is_done and not step.is_optional]
     given: dict[str, Any] = {
         "partner": partner,
         "connection": known.connection,
@@ -79,8 +80,8 @@ def detail(request: HttpRequest, code: str) -> HttpResponse:
         "automatic": [product for product in known.products if product.is_automatic],
         "state": states.of_connection(known.connection),
         "steps": steps,
-        "left": [step for step in steps if not step.is_done],
-        "next": next((step for step in steps if not step.is_done and step.is_possible), None),
+        "left": left,
+        "next": next((step for step in left if step.is_possible), None),
         "hook": states.hook(known),
         "last_event_at": known.last_event_at,
         "running": [job for job in known.jobs.values() if not job.is_over],

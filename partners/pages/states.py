@@ -74,6 +74,7 @@ class Step:
     is_posted: bool = False
     """Whether the link is a button that does it at once."""
     is_possible: bool = True
+    is_optional: bool = False
     is_allowed: bool = False
 
 
@@ -111,7 +112,8 @@ def _of_the_partner(known: Known) -> Iterator[Step]:
         low, high = ("no limit" if bound is None else f"KES {bound:,.2f}" for bound in bounds)
         words = f"Smallest: {low}; largest: {high}."
     yield Step("Set the partner’s limits", any(bound is not None for bound in bounds), words,
-               known.url("partners:edit"), "Set limits", "partners.change_partner")  # fmt: skip
+               known.url("partners:edit"), "Set limits", "partners.change_partner",
+               is_optional=True)  # fmt: skip
 
 
 def _of_mifos(known: Known) -> Iterator[Step]:
@@ -143,7 +145,7 @@ def _of_mifos(known: Known) -> Iterator[Step]:
     if known.products:
         words = f"{len(on)} of {len(known.products)} are paid automatically."
     yield Step("Choose the loan products", bool(on), words, known.url("connection:products"),
-               "Choose products", right, is_possible=connection is not None)  # fmt: skip
+               "Choose products", right, is_possible=bool(known.products))  # fmt: skip
 
 
 def _about_payment_type(connection: MifosConnection | None) -> str:

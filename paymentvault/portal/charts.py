@@ -161,12 +161,11 @@ def _of_days(
     )  # fmt: skip
 
 
-def speed(days: Sequence[Speed], link: Link, *, nth: int) -> Chart:
+def speed(days: Sequence[Speed], link: Link) -> Chart:
     """Median and 95th percentile; their shapes differ, and the one is drawn dashed."""
     timed = [d for d in days if d.median is not None]
     top = nice(max((d.p95 or 0 for d in timed), default=0))
-    of = "every payout" if nth == 1 else f"one payout in {nth}"
-    latest = f"{_span(timed[-1].median)} in the middle on the last day. " if timed else ""
+    latest = f"{_span(timed[-1].median)} in the middle on the last day." if timed else ""
     rows = [
         TableRow(f"{d.day:%-d %B}", [
             (_span(d.median), link(paid_from=d.day, paid_to=d.day) if d.median is not None else ""),
@@ -179,7 +178,7 @@ def speed(days: Sequence[Speed], link: Link, *, nth: int) -> Chart:
         _line("95 of 100 are faster", "square", days, [d.p95 for d in days], top, link),
     ]
     return Chart(
-        "speed", "lines", "From approval to money", f"{latest}Measured on {of}.",
+        "speed", "lines", "From approval to money", latest,
         ["Day", "Median", "95th percentile"], rows, series=series,
         below=_days([d.day for d in days]), beside=_beside(top, _span),
     )  # fmt: skip
@@ -260,7 +259,7 @@ def _age_bars(found: dict[Status, list[int]], link: Link) -> list[Mark]:
 
 
 def float_over_time(name: str, key: str, readings: Sequence[Reading], link: Link) -> Chart:
-    """A shortcode's float, at the times that M-Pesa told it."""
+    """A shortcode's float, at some of the times that M-Pesa told it."""
     first, last = readings[0].at, readings[-1].at
     spread = max((last - first).total_seconds(), 1)
     top = nice(max(float(r.amount) for r in readings))
@@ -275,19 +274,11 @@ def float_over_time(name: str, key: str, readings: Sequence[Reading], link: Link
     lowest = min(r.amount for r in readings)
     return Chart(
         key, "lines", f"Float of {name}",
-        f"KES {readings[-1].amount:,.0f} now, KES {lowest:,.0f} at the lowest.",
+        f"KES {readings[-1].amount:,.0f} now, KES {lowest:,.0f} the lowest of these.",
         ["Read at", "KES"], rows[::-1],
         series=[Series("Float", "round", dots, _between(dots))],
         below=[Word(2, _moment(first)), Word(98, _moment(last))], beside=_beside(top, _short),
     )  # fmt: skip
-
-
-def thinned(readings: Sequence[Reading], most: int = 60) -> list[Reading]:
-    """Evenly fewer, with the first and the latest: more dots than pixels say nothing more."""
-    if len(readings) <= most:
-        return list(readings)
-    step = (len(readings) - 1) / (most - 1)
-    return [readings[round(i * step)] for i in range(most)]
 
 
 def nice(top: float) -> float:

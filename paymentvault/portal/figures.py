@@ -12,23 +12,12 @@ from decimal import Decimal
 from statistics import median
 
 from django.conf import settings
-from django.db.models import (
-    Aggregate,
-    Count,
-    F,
-    FloatField,
-    Max,
-    OuterRef,
-    Q,
-    QuerySet,
-    Subquery,
-    Sum,
-)
-from django.db.models.functions import Extract, Mod, TruncDate
+from django.db import connection
+from django.db.models import Aggregate, Count, F, FloatField, Q, QuerySet, Sum
+from django.db.models.functions import Extract, TruncDate
 from django.utils import timezone
 
-from disbursements import callback_bodies
-from disbursements.models import Callback, Disbursement, Inquiry, Transition
+from disbursements.models import Disbursement
 from disbursements.pages.waits import BANDS, what_waits
 from disbursements.states import Status
 from partners.models import MpesaShortcode, Partner
@@ -36,10 +25,8 @@ from partners.models import MpesaShortcode, Partner
 DAYS = 30
 # The usual time to money is that of so many payouts, the latest.
 LATEST = 200
-# So many payouts at most are timed for the chart, evenly spread over its days.
-TIMED_AT_MOST = 6_000
-# How many answers to balance questions the float's chart reads, of all shortcodes together.
-READINGS = 600
+# The float's chart reads the last of so many spans: more dots than pixels say nothing more.
+READINGS = 60
 MOST_PARTNERS_NAMED = 8
 # A float that was not read at three of its times is an old one.
 READINGS_MISSED = 3
@@ -97,19 +84,11 @@ def usual_time() -> timedelta | None:
     """The median time from approval to money, of the latest payouts."""
     latest = (
         Disbursement.objects.filter(paid_at__isnull=False)
-        .annotate(approved_at=_approved_at())
         .order_by("-paid_at")
         .values_list("paid_at", "approved_at")[:LATEST]
     )
-    times = [max(paid - approved, timedelta()) for paid, approved in latest if approved]
-    return median(times) if times else None
-
-
-def _approved_at() -> Subquery:
-    """When it was approved last; a line of history that moves nothing doesn't count."""
-    approvals = Transition.objects.filter(disbursement=OuterRef("pk"), new=Status.APPROVED)
-    moves = approvals.exclude(old=Status.APPROVED).order_by().values("disbursement")
-    return Subquery(moves.annotate(at_last=Max("at")).values("at_last"))
+    took = [max((paid - ok).total_seconds(), 0) for paid, ok in latest if paid and ok]
+    return timedelta(seconds=median(took)) if took else None
 
 
 @dataclass(frozen=True)
@@ -159,17 +138,10 @@ def paid_per_day(since: date, partner: Partner | None = None) -> list[Day]:
     return [found.get(day, Day(day)) for day in days_since(since)]
 
 
-def every_nth(paid: int) -> int:
-    """Which share of so many payouts is timed: each costs a look into its history."""
-    return max(1, paid // TIMED_AT_MOST)
-
-
-def speed_per_day(since: date, partner: Partner | None = None, *, nth: int = 1) -> list[Speed]:
-    """The times of every n-th payout of a day."""
-    rows = _paid_since(since, partner).annotate(nth=Mod(F("pk"), nth)).filter(nth=0)
+def speed_per_day(since: date, partner: Partner | None = None) -> list[Speed]:
     timed = (
-        rows.annotate(day=TruncDate("paid_at"), approved_at=_approved_at())
-        .annotate(took=Extract(F("paid_at") - F("approved_at"), "epoch"))
+        _paid_since(since, partner)
+        .annotate(day=TruncDate("paid_at"), took=Extract(F("paid_at") - F("approved_at"), "epoch"))
         .values("day")
         .annotate(middle=_Percentile("took", at=0.5), most=_Percentile("took", at=0.95))
         .values_list("day", "middle", "most")
@@ -211,28 +183,44 @@ class Reading:
     amount: Decimal
 
 
-def float_readings() -> dict[MpesaShortcode, list[Reading]]:
-    """The latest answers to our balance questions, read from what M-Pesa delivered.
-
-    The questions are found by their primary key backwards, so it takes the same time however many
-    there have ever been.
-    """
-    asked = Inquiry.objects.filter(kind=Inquiry.Kind.BALANCE).order_by("-pk").values("pk")
-    answers = (
-        Callback.objects.filter(kind=Callback.Kind.BALANCE, inquiry__in=asked[:READINGS])
-        .filter(inquiry__shortcode__is_active=True)
-        .order_by("pk")
-        .values_list("inquiry__shortcode_id", "received_at", "body")
-    )
-    found: dict[int, list[Reading]] = defaultdict(list)
-    for shortcode_id, at, body in answers:
-        outcome = callback_bodies.read(body)
-        told = outcome.text("AccountBalance") if outcome else ""
-        if (amount := callback_bodies.utility_balance(told)) is not None:
-            found[shortcode_id].append(Reading(at, amount))
-    rows = MpesaShortcode.objects.filter(pk__in=found).select_related("partner")
+def float_readings(
+    now: datetime, partner: Partner | None = None
+) -> dict[MpesaShortcode, list[Reading]]:
+    """Each active shortcode's float in the last days, oldest first."""
+    rows = MpesaShortcode.objects.filter(is_active=True).select_related("partner")
+    if partner:
+        rows = rows.filter(partner=partner)
     named = rows.only("shortcode", "environment", "partner__name", "partner__code")
-    return {row: found[row.pk] for row in named.order_by("partner__name", "shortcode")}
+    shortcodes = list(named.order_by("partner__name", "shortcode"))
+    found: dict[int, list[Reading]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(LAST_OF_EACH_SPAN, {
+            "shortcodes": [shortcode.pk for shortcode in shortcodes], "spans": READINGS,
+            "since": now - timedelta(days=DAYS), "until": now + timedelta(seconds=1),
+        })  # fmt: skip
+        for shortcode_id, *reading in cursor:
+            found[shortcode_id].append(Reading(*reading))
+    return {shortcode: found[shortcode.pk] for shortcode in shortcodes if shortcode.pk in found}
+
+
+# Every payout leaves a reading. So the time from the first of them till now is cut into spans, and
+# each looks up its last in the index, however many it has.
+LAST_OF_EACH_SPAN = """
+    SELECT one.id, last.at, last.amount
+    FROM unnest(%(shortcodes)s::bigint[]) AS one (id)
+    CROSS JOIN LATERAL (
+        SELECT at, (%(until)s - at) / %(spans)s AS span FROM disbursements_floatreading
+        WHERE shortcode_id = one.id AND at >= %(since)s ORDER BY at LIMIT 1
+    ) AS first
+    CROSS JOIN generate_series(1, %(spans)s) AS number
+    CROSS JOIN LATERAL (
+        SELECT at, amount FROM disbursements_floatreading
+        WHERE shortcode_id = one.id AND at >= first.at + (number - 1) * first.span
+          AND at < first.at + number * first.span
+        ORDER BY at DESC LIMIT 1
+    ) AS last
+    ORDER BY one.id, last.at
+"""
 
 
 def _paid_since(since: date, partner: Partner | None) -> QuerySet[Disbursement]:

@@ -1,6 +1,6 @@
 """What needs me, the float, the figures; and the charts, which home fetches once it is there."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -62,25 +62,23 @@ def _charts(request: HttpRequest, partner: Partner | None) -> list[charts.Chart]
     since = timezone.localdate(now) - timedelta(days=figures.DAYS - 1)
     link = charts.links_of(partner.code if partner else "")
     paid = figures.paid_per_day(since, partner)
-    nth = figures.every_nth(sum(day.count for day in paid))
     found = [
         charts.paid_count(paid, link),
         charts.paid_sum(paid, link),
-        charts.speed(figures.speed_per_day(since, partner, nth=nth), link, nth=nth),
+        charts.speed(figures.speed_per_day(since, partner), link),
         charts.outcome_shares(figures.outcomes(since, partner), since, link),
         charts.ageing(figures.ages(now, partner), link),
     ]
     if user_of(request).has_perm("partners.view_mpesashortcode"):
-        found += _of_floats(partner)
+        found += _of_floats(now, partner)
     return found
 
 
-def _of_floats(partner: Partner | None) -> list[charts.Chart]:
+def _of_floats(now: datetime, partner: Partner | None) -> list[charts.Chart]:
     return [
         charts.float_over_time(
             f"{shortcode.shortcode}, {shortcode.partner}", f"float-{shortcode.pk}",
-            charts.thinned(readings), charts.links_of(shortcode.partner.code),
+            readings, charts.links_of(shortcode.partner.code),
         )
-        for shortcode, readings in figures.float_readings().items()
-        if partner is None or shortcode.partner_id == partner.pk
+        for shortcode, readings in figures.float_readings(now, partner).items()
     ]  # fmt: skip

@@ -8,7 +8,8 @@ from functools import cached_property
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import Max, Q
 from django.urls import reverse
 from django.utils import timezone
 
@@ -267,15 +268,28 @@ class Needs:
 
 
 def late_sweeps(now: datetime) -> dict[str, datetime | None]:
-    """The sweepers that haven't ended a run for three of their intervals, and their last end."""
-    ended = dict(Heartbeat.objects.values_list("name", "at"))
+    """The sweepers that haven't ended a run for three of their intervals, and their last end.
+
+    One that never ran is waited for since beat first had it to call: right after the start
+    nothing is late, and what never comes is told all the same.
+    """
+    known = {beat.name: beat for beat in Heartbeat.objects.all()}
+    schedule = settings.CELERY_BEAT_SCHEDULE
+    set_up_at = now if known.keys() >= schedule.keys() else _migrated_at() or now
     late = {}
-    for name, entry in settings.CELERY_BEAT_SCHEDULE.items():
+    for name, entry in schedule.items():
+        beat = known.get(name) or Heartbeat(name=name, expected_since=set_up_at)
         longest = timedelta(seconds=INTERVALS_MISSED * entry["schedule"])
-        at = ended.get(name)
-        if at is None or at < now - longest:
-            late[name] = at
+        if (beat.at or beat.expected_since) < now - longest:
+            late[name] = beat.at
     return late
+
+
+def _migrated_at() -> datetime | None:
+    """When the system was last set up, where beat itself has never told that it began."""
+    applied = MigrationRecorder.Migration.objects.aggregate(at=Max("applied"))
+    at: datetime | None = applied["at"]
+    return at
 
 
 def _ailing_connections(now: datetime) -> list[MifosConnection]:

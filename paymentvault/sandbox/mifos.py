@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import secrets
 import time
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
@@ -25,6 +26,7 @@ from paymentvault.sandbox.server import Answer, Request, Reset, Server, serve_al
 __all__ = ["FAULTS", "Mifos"]
 
 STAFF = User(1, "mifos", "", "App Administrator", frozenset({"ALL_FUNCTIONS"}))
+SUBMITTED = (("Wanjiku Maina", 8_000, 0), ("Otieno Odera", 15_000, 500), ("Halima Yusuf", 4_500, 0))
 ENGLISH = {"locale": "en", "dateFormat": "dd MMMM yyyy"}
 
 
@@ -188,6 +190,13 @@ def _readable(body: bytes) -> Any:
         return body.decode(errors="replace")
 
 
+def _submit_loans(world: Mifos) -> None:
+    for name, principal, fees in SUBMITTED:
+        # Other numbers each time: M-Pesa's daily limit counts across runs in one database.
+        client_id = world.add_client(name=name, mobile=f"0722{secrets.randbelow(10**6):06}")
+        world.add_loan(client_id, principal=principal, fees=fees)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
@@ -196,11 +205,15 @@ def main() -> None:
     parser.add_argument("--tenant", default="default")
     parser.add_argument("--hook-delay", type=float, default=0.05)
     parser.add_argument("--safaricom", help="where the pretend Safaricom is, for its faults")
+    parser.add_argument("--lender", default="", help="whose it is, for the title of its page")
+    parser.add_argument("--with-loans", action="store_true", help="begin with some to approve")
     options = parser.parse_args()
     world = Mifos(
         generation=options.generation, tenant=options.tenant, hook_delay_s=options.hook_delay
     )
-    world.safaricom_url = options.safaricom
+    world.safaricom_url, world.lender = options.safaricom, options.lender
+    if options.with_loans:
+        _submit_loans(world)
     serve_alone(Server(world, host=options.host, port=options.port))
 
 

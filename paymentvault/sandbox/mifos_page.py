@@ -1,6 +1,7 @@
 """The page a person looks at while playing with the pretend Mifos X."""
 
 import re
+import secrets
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from html import escape
@@ -8,26 +9,20 @@ from typing import TYPE_CHECKING
 
 import requests
 
+from paymentvault.sandbox import markup
+from paymentvault.sandbox.markup import offered, option, options
 from paymentvault.sandbox.mifos_delivery import ask
 from paymentvault.sandbox.mifos_errors import ApiError
 from paymentvault.sandbox.mifos_faults import CALL_FAULTS, HOOK_FAULTS
 from paymentvault.sandbox.mifos_loans import STATUSES
-from paymentvault.sandbox.mifos_markup import PAGE, offered, option, options, table
 from paymentvault.sandbox.mifos_records import ACTIVE, APPROVED, PENDING, Loan
+from paymentvault.sandbox.mifos_routes import API
 from paymentvault.sandbox.server import Answer, Request
 
 if TYPE_CHECKING:
     from paymentvault.sandbox.mifos import Mifos
 
-# What the page offers of a fault that needs a value.
-EXAMPLES = {
-    "hook_times:N": ("hook_times:2", "The hook is sent twice."),
-    "late_hook:SECONDS": ("late_hook:20", "The hook comes 20 seconds late."),
-    "slow:SECONDS": ("slow:10", "It takes 10 seconds before anything is answered."),
-    "refused:CODE": ("refused:400.002.02", "Refused at once, nothing was taken."),
-    "late_callback:SECONDS": ("late_callback:30", "Paid; the callback comes 30 seconds later."),
-    "result:CODE": ("result:2040", "Accepted; then M-Pesa declines it, and nothing moves."),
-}
+COLUMNS = ("Loan", "Client", "Phone", "Sum, KES", "Status", "Receipt", "")
 BUTTONS = {
     PENDING: (("approve", "Approve"),),
     APPROVED: (("undo_approval", "Undo approval"), ("disburse_by_staff", "Disburse by staff")),
@@ -38,15 +33,17 @@ ACTS = {act for buttons in BUTTONS.values() for act, _ in buttons}
 
 def handle(world: "Mifos", request: Request) -> Answer:
     if request.method == "GET" and request.path == "/":
-        return Answer(200, _page(world, request.query.get("said", "")))
+        return Answer(200, _page(world, request))
     if request.method == "GET" and request.path == "/list":
         return Answer(200, _list(world))
     if request.method == "POST" and request.path == "/new":
         return _said(lambda: _create(world, request.form()))
+    if request.method == "POST" and request.path == "/user":
+        return _said(lambda: _create_user(world))
     match = re.fullmatch(r"/loan/(\d+)/(\w+)", request.path)
     if request.method == "POST" and match and match[2] in ACTS:
         return _said(lambda: _press(world, int(match[1]), match[2]))
-    return Answer(404, PAGE.format(title="Nothing here", head="", body="<h1>Nothing here</h1>"))
+    return Answer(404, markup.page("Nothing here", "<h1>Nothing here</h1>"))
 
 
 def _said(act: Callable[[], str]) -> Answer:
@@ -57,23 +54,33 @@ def _said(act: Callable[[], str]) -> Answer:
         sentence = f"Mifos refused: {error.answer.body['errors'][0]['defaultUserMessage']}"
     except (ValueError, KeyError, InvalidOperation, requests.RequestException) as error:
         sentence = f"That did not work: {error}"
-    where = requests.models.PreparedRequest()
-    where.prepare_url("http://x/", {"said": sentence})
-    return Answer(303, None, {"Location": (where.url or "").removeprefix("http://x")})
+    return markup.back(sentence)
+
+
+def _create_user(world: "Mifos") -> str:
+    name = "payment-vault"
+    while name in world.users:
+        name = f"payment-vault-{secrets.randbelow(10_000)}"
+    world.add_user(name, secrets.token_urlsafe(9))
+    return f"The user {name} was created. Its password never expires."
 
 
 def _create(world: "Mifos", form: Mapping[str, str]) -> str:
     amount, fees = Decimal(form["amount"]), Decimal(form.get("fees") or 0)
     if not 0 <= fees < amount:
         raise ValueError("the fees must be less than the sum")
+    fault, is_approved = form.get("fault", ""), form.get("then") != "wait"
+    while_recording = fault in [value for value, _ in offered(_recording())]
+    if fault and not (is_approved or while_recording):
+        raise ValueError("that goes wrong when a loan is approved: approve it at once")
     _plan_mpesa(world, form)
     client_id = world.add_client(name=form["name"], mobile=form.get("mobile"))
     loan_id = world.add_loan(client_id, principal=amount, fees=fees)
-    fault = form.get("fault", "")
-    if fault in [value for value, _ in offered(_recording(), EXAMPLES)]:
+    if while_recording:
         world.plan(fault, loan_id=loan_id, command="disburse")
-        fault = ""
-    world.approve(loan_id, faults=[fault] if fault else [])
+    if not is_approved:
+        return f"Loan {loan_id} for {form['name']} was created. It waits for approval."
+    world.approve(loan_id, faults=[fault] if fault and not while_recording else [])
     return f"Loan {loan_id} for {form['name']} was created and sent for approval."
 
 
@@ -105,43 +112,60 @@ def _mpesa_faults(world: "Mifos") -> dict[str, str]:
         return {}
 
 
-def _page(world: "Mifos", said: str) -> str:
-    told = f'<p role="status" class="said">{escape(said)}</p>' if said else ""
+def _page(world: "Mifos", request: Request) -> str:
+    title = f"Pretend Mifos X{f' of {world.lender}' if world.lender else ''}"
     version = ".".join(map(str, world.generation.version))
     body = f"""
-<h1>Pretend Mifos X</h1>
-<p>Fineract {version}, tenant <code>{escape(world.tenant)}</code>. No real money and no real
-people: this stands in for Mifos X in tests and demonstrations.</p>
-{told}
+<h1>{escape(title)}</h1>
+<p>Fineract {version}. No real money and no real people: this stands in for a lender’s Mifos X in
+tests and demonstrations.</p>
+{markup.told(request)}
+{_access(world, request)}
 {_form(world)}
 <h2>Loans</h2>
 <iframe src="/list" title="Loans, refreshed every 5 seconds"></iframe>"""
-    return PAGE.format(title="Pretend Mifos X", head="", body=body)
+    return markup.page(title, body)
 
 
-def _another_number(world: "Mifos") -> str:
+def _access(world: "Mifos", request: Request) -> str:
+    """What connects Payment Vault, named as its form names it."""
+    where = {"Address of the server": markup.address_of(request), "Path of the API": API,
+             "Tenant": world.tenant}  # fmt: skip
+    users = "".join(
+        markup.values(f"User {number}", {"User name": user.username, "Password": user.password})
+        for number, user in enumerate(list(world.users.values()), 1)
+    )
+    return f"""
+<h2>Access for Payment Vault</h2>
+{markup.values("For the connection, in Payment Vault", where)}
+{users or "<p>No user yet.</p>"}
+<form method="post" action="/user"><button>Create a user for Payment Vault</button></form>"""
+
+
+def _another_number() -> str:
     """The same sum to the same number twice a day looks like a mistake to whoever pays."""
-    return f"0712{345_000 + len(world.loans):06}"
+    return f"0712{secrets.randbelow(10**6):06}"
 
 
 def _form(world: "Mifos") -> str:
     mpesa = _mpesa_faults(world)
     picker = f"""
 <label>What goes wrong at M-Pesa
-<select name="mpesa_fault">{option("", "Nothing")}{options(mpesa, EXAMPLES)}</select></label>"""
+<select name="mpesa_fault">{option("", "Nothing")}{options(mpesa)}</select></label>"""
     return f"""
-<form method="post" action="/new">
+<form method="post" action="/new" class="card">
 <h2>New loan</h2>
 <label>Name <input name="name" value="Amina Otieno" required></label>
-<label>Phone <input name="mobile" value="{_another_number(world)}" inputmode="tel"></label>
+<label>Phone <input name="mobile" value="{_another_number()}" inputmode="tel"></label>
 <label>Sum, KES <input name="amount" type="number" value="10000" min="1" required></label>
 <label>Fees, KES <input name="fees" type="number" value="0" min="0"></label>
 <label>What goes wrong at Mifos
 <select name="fault">{option("", "Nothing")}
-<optgroup label="When the loan is approved">{options(HOOK_FAULTS, EXAMPLES)}</optgroup>
-<optgroup label="When the payment is recorded">{options(_recording(), EXAMPLES)}</optgroup>
+<optgroup label="When the loan is approved">{options(HOOK_FAULTS)}</optgroup>
+<optgroup label="When the payment is recorded">{options(_recording())}</optgroup>
 </select></label>{picker if mpesa else ""}
 <button>Create and approve</button>
+<button name="then" value="wait">Create, approve later</button>
 </form>"""
 
 
@@ -152,7 +176,8 @@ def _recording() -> dict[str, str]:
 def _list(world: "Mifos") -> str:
     refresh = '<meta http-equiv="refresh" content="5">'
     rows = [_row(world, loan) for loan in reversed(list(world.loans.values()))]
-    return PAGE.format(title="Loans", head=refresh, body=table(rows))
+    body = markup.table(COLUMNS, rows, empty="No loans yet.")
+    return markup.page("Loans", body, head=refresh)
 
 
 def _row(world: "Mifos", loan: Loan) -> tuple[str, ...]:

@@ -39,6 +39,8 @@ class State(World):
         self.generation = Generation.named(generation)
         self.tenant, self.zone, self.hook_delay_s = tenant, ZoneInfo(zone), hook_delay_s
         self.safaricom_url: str | None = None
+        self.lender = ""
+        """Whose it is, for the title of its page."""
         self.lock = threading.RLock()
         self.era = 0
         self.under_way = UnderWay()

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from paymentvault.sandbox import safaricom_answers as answers
+from paymentvault.sandbox import safaricom_page as page
 from paymentvault.sandbox import safaricom_rules as rules
 from paymentvault.sandbox.keys import shared_keys
 from paymentvault.sandbox.safaricom_callbacks import Courier, Delivery
@@ -145,6 +146,8 @@ class Safaricom(World):
     def handle(self, request: Request) -> Answer:
         if request.path.startswith(PREFIX):
             return control(self, request)
+        if seen := page.answer(self, request):
+            return seen
         received = Received(request.method, request.path, _object(request))
         self.requests.append(received)
         answer = self._route(request, received.body)

@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.utils import timezone
 from openpyxl import load_workbook
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from disbursements.models import Attempt, Disbursement
 from disbursements.states import Status
@@ -53,7 +53,7 @@ def press(page: Page, name: str | re.Pattern[str]) -> None:
     page.get_by_role("button", name=name).click()
 
 
-def follow(page: Page, name: str | re.Pattern[str]) -> None:
+def follow(page: Page | Locator, name: str | re.Pattern[str]) -> None:
     page.get_by_role("link", name=name).first.click()
 
 
@@ -227,123 +227,153 @@ def test_an_export_has_exactly_what_is_filtered(system, desk):
     )
 
 
-# -- a partner, from nothing to its first automatic payout
+# -- a second partner, from nothing to its first automatic payout, by what the pages show alone
 
 
 @pytest.fixture
-def alone(system):
-    """The lender that is set up already rests: both would pay the loans of the one Mifos X."""
-    others = MifosConnection.objects.filter(partner=system.partner)
-    others.update(is_on=False)
-    code = f"new-{secrets.token_hex(3)}"
-    yield code
-    if new := Partner.objects.filter(code=code).first():
-        lender.tidy_up(new)
-    others.update(is_on=True)
+def code():
+    """Of the new partner, which rests when the test is over."""
+    new = f"new-{secrets.token_hex(3)}"
+    yield new
+    if made := Partner.objects.filter(code=new).first():
+        lender.tidy_up(made)
 
 
-def test_a_partner_from_nothing_to_its_first_automatic_payout(system, desk, alone):
-    page, code, number = desk("chege"), alone, new_number()
+def test_a_second_partner_from_nothing_to_its_first_automatic_payout(system, desk, visit, code):
+    page = desk("chege")
+    mifos, daraja = visit(system.second_mifos.url), visit(system.outside.safaricom.url)
+    mifos.goto("/")
+    daraja.goto("/")
 
-    page.goto("/partners/")
+    page.goto("/")
+    follow(page, "Partners")
     follow(page, "Add partner")
-    page.get_by_label("Name").fill("Umoja SACCO")
+    page.get_by_label("Name").fill("Jamii Microfinance")
     page.get_by_label("Code").fill(code)
     press(page, "Add partner")
-    says(page, "Umoja SACCO", within="h1")
-    _connect_mifos(page, system, code)
-    _register_the_hook(page, code)
-    _choose_products(page, code)
-    _connect_mpesa(page, system, code)
+    says(page, "10 steps left to the first automatic payout")
+    _connect_mifos(page, mifos)
+    _register_the_hook(page)
+    _choose_products(page)
+    _connect_mpesa(page, daraja)
     _switch_on(page, code)
 
-    system.outside.safaricom.post("plan", msisdn=number, faults=["late_callback:6"])
-    loan = system.add_loan(number, principal=4_000)
-    system.approve(loan)
-    until(lambda: Disbursement.objects.filter(loan_id=loan), seconds=60)
-    row = Disbursement.objects.get(loan_id=loan, partner__code=code)
-    page.goto(f"/disbursements/{row.pk}/")
+    follow(page.locator("main"), "Disbursements")
+    says(page, "No disbursements match")
+    loan_id = _approve_a_loan(mifos)
+    page.get_by_role("row").filter(has_text="8,000.00").get_by_role("link").click(timeout=SOON)
     page.evaluate("window.isTheSamePage = true")
     expect(page.locator("h1")).to_contain_text("Recorded", timeout=SOON)
     assert page.evaluate("window.isTheSamePage"), "it was shown live, without loading anew"
-    row.refresh_from_db()
-    assert row.approved_by is None and row.amount == 4_000
+    row = Disbursement.objects.get(loan_id=loan_id, partner__code=code)
+    assert row.approved_by is None and row.amount == 8_000
     assert row.events.exists(), "the hook told of it"
-    assert system.outside.loans()[loan]["receipts"] == [row.mpesa_receipt]
+    _was_paid(mifos, daraja, row)
 
 
-def is_over(page: Page, state: str = "Done") -> None:
-    """Wait on a job's page until it has ended well."""
-    expect(page.locator("main .badge").first).to_have_text(state, timeout=SOON)
+def next_step(page: Page, name: str) -> None:
+    """Press what the checklist of the partner's page says is next."""
+    if page.locator(".checklist").count() == 0:
+        follow(page.locator(".crumbs"), re.compile("Jamii"))
+    step = page.locator(".checklist li[aria-current=step]")
+    expect(step).to_contain_text(name)
+    step.get_by_role("button").or_(step.get_by_role("link")).click()
 
 
-def _connect_mifos(page: Page, system, code: str) -> None:
+def is_over(page: Page) -> None:
+    """Wait on a job's page until it has ended well, and go back to the partner."""
+    expect(page.locator("main .badge").first).to_have_text("Done", timeout=SOON)
+    follow(page.locator("main"), "Back")
+
+
+def shown(page: Page, name: str) -> str:
+    """What a pretend world's page shows to copy."""
+    row = page.get_by_role("row").filter(has=page.get_by_role("rowheader", name=name, exact=True))
+    return row.locator("code").first.inner_text()
+
+
+def _connect_mifos(page: Page, mifos: Page) -> None:
     """Tested as typed, saved, and tested as saved."""
-    system.outside.mifos.post("users", username=f"vault-{code}", password="its-password")
-    page.goto(f"/partners/{code}/mifos/")
-    page.get_by_label("Address of the server").fill(system.outside.mifos.url)
-    page.get_by_label("User name").fill(f"vault-{code}")
-    page.get_by_label("Password", exact=True).fill("its-password")
+    press(mifos, "Create a user for Payment Vault")
+    says(mifos, "Its password never expires.", within="body")
+    next_step(page, "Enter the Mifos X connection")
+    for name in ("Address of the server", "Path of the API", "Tenant", "User name", "Password"):
+        page.get_by_label(name, exact=True).fill(shown(mifos, name))
     press(page, "Test connection")
-    says(page, "None is chosen.", within="#test")
-    page.get_by_label("Payment type for M-Pesa").select_option("26")
+    says(page, "All but the payment type is right", within="#test")
+    page.get_by_label("Payment type for M-Pesa").select_option(label="mPesa (26)")
     press(page, "Save")
     says(page, "Saved. Test it now.")
-    page.get_by_role("button", name="Test connection").first.click()
+    next_step(page, "Test the connection")
     is_over(page)
-    page.goto(f"/partners/{code}/")
     says(page, "It switched nothing on.")
-    assert MifosConnection.objects.get(partner__code=code).configured_at
 
 
-def _register_the_hook(page: Page, code: str) -> None:
-    page.goto(f"/partners/{code}/mifos/webhook/")
-    press(page, "Make address and secret")
+def _register_the_hook(page: Page) -> None:
+    next_step(page, "Make the webhook’s address")
     says(page, "The address and its secret are made.")
     press(page, "Register in Mifos X")
     is_over(page)
-    page.goto(f"/partners/{code}/mifos/webhook/")
     press(page, "Send a test event")
     is_over(page)
 
 
-def _choose_products(page: Page, code: str) -> None:
-    page.goto(f"/partners/{code}/mifos/products/")
+def _choose_products(page: Page) -> None:
+    next_step(page, "Choose the loan products")
     for box in page.locator("main").get_by_role("checkbox").all():
         box.check()
     press(page, "Save")
     says(page, "Saved:")
 
 
-def _connect_mpesa(page: Page, system, code: str) -> None:
-    app = {"consumer_key": f"key-{code}", "consumer_secret": f"secret-{code}"}
-    safaricom, number = system.outside.safaricom, str(650_000 + secrets.randbelow(10_000))
-    safaricom.post("apps", **app, shortcode=number, initiator="vault-api",
-                   password="Vault#2026", utility_balance=500_000)  # fmt: skip
-    page.goto(f"/partners/{code}/mpesa/add/")
+def _connect_mpesa(page: Page, daraja: Page) -> None:
+    press(daraja, "Create an app with a shortcode")
+    says(daraja, "were created", within="body")
+    next_step(page, "Enter the M-Pesa shortcode")
     page.get_by_label("Sandbox: ").check()
-    for name, value in {
-        **app, "shortcode": number, "base_url_override": safaricom.url,
-        "initiator_name": "vault-api", "initiator_password": "Vault#2026",
-        "certificate": safaricom.get("certificate"),
-    }.items():  # fmt: skip
-        page.locator(f"#id_{name}").fill(value)
+    for name in (
+        "Shortcode", "Address instead of Safaricom's", "Consumer key", "Consumer secret",
+        "Initiator name", "Initiator password",
+    ):  # fmt: skip
+        field = page.get_by_label(name, exact=True).and_(page.locator("input"))
+        field.fill(shown(daraja, name))
+    certificate = page.get_by_label("Safaricom's certificate", exact=True)
+    certificate.and_(page.locator("textarea")).fill(daraja.locator("pre").inner_text())
     press(page, "Save and test")
     is_over(page)
 
 
 def _switch_on(page: Page, code: str) -> None:
-    page.goto(f"/partners/{code}/mifos/on/")
+    next_step(page, "Switch the connection on")
     page.get_by_label("Reason").fill("Set up with the lender's engineer.")
     press(page, "Switch on")
     listed = MifosConnection.objects.filter(
         partner__code=code, is_on=True, backlog_listed_at__isnull=False
     )
     until(listed.exists, seconds=30)
-    page.goto(f"/partners/{code}/automatic/")
+    next_step(page, "Switch automatic disbursement on")
     press(page, "Look now")
     reason = page.get_by_label("Reason")
     expect(reason).to_be_visible(timeout=SOON)
     reason.fill("Agreed with the lender.")
     press(page, "Pay without a person from now on")
     says(page, "Automatic disbursement is on.")
+    says(page, "every step is done")
+
+
+def _approve_a_loan(mifos: Page) -> int:
+    """One of those that the lender has."""
+    loans = mifos.frame_locator("iframe")
+    row = loans.get_by_role("row").filter(has_text="8,000")
+    loan_id = int(row.get_by_role("cell").first.inner_text())
+    row.get_by_role("button", name="Approve").click()
+    says(mifos, f"Loan {loan_id}: approve, done.", within="body")
+    return loan_id
+
+
+def _was_paid(mifos: Page, daraja: Page, row: Disbursement) -> None:
+    """Both outside worlds show the receipt."""
+    row.refresh_from_db()
+    for page, said in ((mifos, "Active"), (daraja, row.msisdn)):
+        line = page.frame_locator("iframe").get_by_role("row").filter(has_text=row.mpesa_receipt)
+        expect(line).to_contain_text(said, timeout=SOON)

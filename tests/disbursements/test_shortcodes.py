@@ -1,12 +1,13 @@
 """A shortcode pauses before it does harm, and goes on when what it waited for is there."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.utils import timezone
 
 from disbursements import shortcodes, tasks
-from disbursements.models import Attempt, Case, Disbursement
+from disbursements.models import Attempt, Case, Disbursement, FloatReading
 from disbursements.states import Status
 from partners.models import MpesaShortcode
 from paymentvault.models import AuditEvent
@@ -184,3 +185,26 @@ def test_what_is_in_question_is_not_tried_again_by_itself(
 
     row.refresh_from_db()
     assert (row.status == Status.APPROVED) is retried
+
+
+@pytest.mark.parametrize("is_current", [True, False])
+def test_every_float_that_m_pesa_tells_is_kept_with_its_time(shortcode, is_current):
+    for amount in (Decimal("9000.50"), Decimal(7_000)):
+        shortcodes.saw_balance(shortcode, amount, is_current=is_current)
+
+    first, last = FloatReading.objects.filter(shortcode=shortcode)
+    assert (first.amount, last.amount) == (Decimal("9000.50"), 7_000)
+    assert (last.amount, last.at) == (shortcode.utility_balance, shortcode.balance_at)
+    assert str(last).startswith("KES 7,000.00 at ")
+
+
+def test_a_float_is_not_known_without_its_reading(shortcode, monkeypatch):
+    def breaks(**given):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(FloatReading.objects, "create", breaks)
+
+    with pytest.raises(ZeroDivisionError):
+        shortcodes.saw_balance(shortcode, Decimal(1), is_current=True)
+
+    assert shortcode_now().utility_balance is None

@@ -1,9 +1,12 @@
 """The table of moves, and what PostgreSQL itself forbids."""
 
 import itertools
+from datetime import timedelta
+from importlib import import_module
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.utils import timezone
 
 from disbursements.models import Attempt, Disbursement, Transition
 from disbursements.states import FINAL, NEXT, TONE, Status, TransitionRefused
@@ -178,6 +181,8 @@ def test_what_became_of_an_attempt_stays(sent, was, to):
         "UPDATE disbursements_attempt SET status = 'unheard'",
         "DELETE FROM disbursements_callback",
         "UPDATE disbursements_callback SET body = '{}'",
+        "DELETE FROM disbursements_floatreading",
+        "UPDATE disbursements_floatreading SET amount = 1",
         "DELETE FROM paymentvault_auditevent",
         "UPDATE paymentvault_auditevent SET actor = 'nobody'",
     ],
@@ -188,10 +193,46 @@ def test_history_cannot_be_rewritten(sent, statement):
     attempt = sent(Status.SENDING)
     attempt.disbursement.move(Status.SENT, by="test")
     attempt.callbacks.create(kind="r", body='{"Result": 1}')
+    attempt.shortcode.float_readings.create(amount=5_000)
     audit.record("test", by="amina")
 
     with pytest.raises(DatabaseError):
         sql(statement)
+
+
+@pytest.mark.parametrize("was", [was for was in NEXT if Status.APPROVED in NEXT[was]])
+def test_the_last_approval_is_timed_and_going_back_from_sending_is_none(manual, was):
+    earlier = timezone.now() - timedelta(hours=1)
+    row = manual(was, approved_at=earlier)
+
+    row.move(Status.APPROVED, by="test")
+
+    expected = earlier if was == Status.SENDING else row.status_at
+    assert row.approved_at == expected
+
+
+def test_the_migration_fills_in_the_last_approval_of_what_was_there(manual):
+    row, never = manual(Status.SENT), manual(Status.HELD)
+    begun = timezone.now() - timedelta(hours=5)
+    lines = [("received", "approved"), ("approved", "sending"), ("sending", "failed"),
+             ("failed", "approved"), ("sending", "approved"), ("approved", "approved")]  # fmt: skip
+    for hours, (old, new) in enumerate(lines):
+        row.transitions.create(old=old, new=new, by="x", at=begun + timedelta(hours=hours))
+
+    sql(import_module("disbursements.migrations.0004_float_and_approval_times").FILL_APPROVED_AT)
+
+    row.refresh_from_db()
+    never.refresh_from_db()
+    assert (row.approved_at, never.approved_at) == (begun + timedelta(hours=3), None)
+
+
+def test_other_moves_leave_the_approval_as_it_was(manual):
+    earlier = timezone.now() - timedelta(hours=1)
+    row = manual(Status.APPROVED, approved_at=earlier)
+
+    row.move(Status.HELD, by="test", **NEEDED[Status.HELD])
+
+    assert row.approved_at == earlier
 
 
 def test_a_disbursement_is_never_deleted(manual):

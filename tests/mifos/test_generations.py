@@ -18,6 +18,8 @@ def online(generation, connection, lender, live_server, settings, mifos):
     lender.save()
     settings.PUBLIC_URL = live_server.url
     connections.register_hook(connection, by="amina")
+    # The portal itself has another name.
+    settings.PUBLIC_URL = "https://vault.test"
     connection.hook_host = live_server.thread.host
     connection.save(update_fields=["hook_host"])
     return connection

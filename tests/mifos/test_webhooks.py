@@ -204,5 +204,13 @@ class TestAHostOfItsOwn:
         assert send(client, "/", flat(1), headers={"Host": "vault.test"}).status_code == 302
         assert not Event.objects.exists()
 
+    @pytest.mark.parametrize("host, asked", [("vault.test", 0), ("Vault.Test:443", 0),
+                                             ("other.vault.test", 1)])  # fmt: skip
+    def test_only_a_host_that_may_be_a_connection_s_is_looked_up(
+        self, client, db, host, asked, django_assert_num_queries
+    ):
+        with django_assert_num_queries(asked):
+            assert client.get("/", headers={"Host": host}).status_code == 302
+
     def test_other_paths_of_its_host_are_the_usual_ones(self, client, hook_host):
         assert client.get("/livez", headers={"Host": hook_host}).json() == {"status": "alive"}

@@ -13,6 +13,7 @@ from disbursements.models import (
     Callback,
     Case,
     Disbursement,
+    FloatReading,
     Inquiry,
     Settlement,
     Transition,
@@ -21,7 +22,7 @@ from disbursements.states import AttemptStatus, Status
 from mifos.models import Event
 from partners import webhook_tokens, work
 from partners.models import LoanProduct, MifosConnection, MpesaShortcode, Partner
-from paymentvault import audit
+from paymentvault import audit, sweeping
 from paymentvault.models import Heartbeat, Job, JobFile, User
 from tests.samples import DATA
 
@@ -94,6 +95,7 @@ class Rows:
                 evidence="The statement of 12 March doesn't have it.", proposed_by=self.amina,
                 decided_by=self.baraka if state == "refused" else None,
             )  # fmt: skip
+        FloatReading.objects.create(shortcode=self.shortcode, amount=800_000 + number)
         self._jobs(number)
         audit.record("disbursement approved", by="baraka", subject=doubtful.reference)
         Heartbeat.objects.update_or_create(
@@ -103,7 +105,8 @@ class Rows:
     def _lender(self, number: int) -> None:
         partner = Partner.objects.create(name=f"Lender {number}", code=f"lender-{number}")
         self.last["connection"] = MifosConnection.objects.create(
-            partner=partner, host_url="https://mifos.example", username="vault", password="secret",
+            partner=partner, host_url=f"https://mifos-{number}.example", username="vault",
+            password="secret",
             last_error="Connection refused.", failing_since=timezone.now(),
             configured_at=timezone.now(),
         )  # fmt: skip
@@ -138,7 +141,7 @@ class Rows:
             failure_code="2040" if status == Status.FAILED else "",
             recording_error="Mifos X is away." if status == Status.PAID else "",
             mpesa_receipt=f"TJM7{number:04}{place:02}" if moved else "",
-            paid_at=timezone.now() if moved else None,
+            approved_at=timezone.now(), paid_at=timezone.now() if moved else None,
             recorded_at=timezone.now() if status == Status.RECORDED else None,
         )  # fmt: skip
         for old, new in (("received", "approved"), ("approved", status)):
@@ -211,6 +214,7 @@ def make(n: int) -> Rows:
     ready, its_connection, _ = _set_up("ready", "Ready SACCO", "600998", is_automatic=False)
     LoanProduct.objects.create(connection=its_connection, product_id=1, name="Business loan",
                                is_automatic=True)  # fmt: skip
+    sweeping.expect_sweeps()
     rows = Rows(amina, baraka, partner, connection, shortcode, ready)
     rows.more(n)
     return rows
@@ -223,7 +227,7 @@ def _set_up(
     tested = {"last_test": STEPS, "last_tested_at": now, "last_tested_by": "amina"}
     partner = Partner.objects.create(name=name, code=code, is_automatic=is_automatic)
     connection = MifosConnection.objects.create(
-        partner=partner, host_url="https://mifos.pamoja.example", username="vault",
+        partner=partner, host_url=f"https://mifos.{code}.example", username="vault",
         password="secret", payment_type_id=26, configured_at=now, is_on=True, switched_on_at=now,
         backlog_listed_at=now, polled_at=now, products_listed_at=now, **tested,
         payment_types=[{"id": 26, "name": "M-Pesa", "is_cash": False}],

@@ -14,3 +14,4 @@ def test_a_heartbeat_tells_its_sweeper_and_time():
     at = timezone.now().replace(hour=9, minute=5, second=7)
 
     assert str(Heartbeat(name="sweep_events", at=at)) == "sweep_events at 09:05:07"
+    assert str(Heartbeat(name="sweep_events")) == "sweep_events, never yet"

@@ -48,6 +48,14 @@ def survivors(processes: list[psutil.Process]) -> list[psutil.Process]:
     return survivors(left)
 
 
+def test_the_second_lender_s_mifos_x_is_there_for_who_asks(tmp_path):
+    plain, more = Stack({}, log_dir=tmp_path), Stack({}, log_dir=tmp_path, second_mifos=True)
+
+    assert set(more.programs) - set(plain.programs) == {"mifos2"}
+    assert more.urls["mifos2"] != more.urls["mifos"]
+    assert more.urls["mifos2"].rpartition(":")[2] in more.programs["mifos2"].argv
+
+
 def test_no_program_and_none_of_its_children_remain(stack_of):
     with stack_of(STEADY, STUBBORN) as stack:
         stack.stop_timeout_s = 0.2
@@ -79,7 +87,8 @@ def test_a_program_that_was_killed_on_purpose_has_not_failed(stack_of):
 
 
 def test_a_program_that_starts_again_is_ready_only_when_it_says_so_again(stack_of, tmp_path):
-    once = shell("once", f"test -e {tmp_path}/was || echo ready; touch {tmp_path}/was; sleep 60")
+    was = tmp_path / "was"
+    once = shell("once", f"test -e {was} || {{ touch {was}; echo ready; }}; sleep 60")
     with stack_of(once) as stack:
         stack.wait_until_ready(10)
         stack.restart("once")

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from celery.signals import beat_init
 from django.db import connections
 from django.utils import timezone
 
@@ -155,3 +156,18 @@ def test_a_sweep_that_fails_leaves_none(db):
         breaks()
 
     assert not Heartbeat.objects.exists()
+
+
+@pytest.mark.lesson(17)
+@pytest.mark.django_db(transaction=True)
+def test_once_beat_has_begun_each_of_its_sweeps_is_expected(settings):
+    looks()
+    settings.CELERY_BEAT_SCHEDULE = {"looks": {}, "reads": {}}
+
+    responses = beat_init.send(sender=None)
+
+    assert [error for _, error in responses if error] == []
+    ran, expected = Heartbeat.objects.order_by("name")
+    assert (ran.name, ran.found) == ("looks", 3)
+    assert (expected.name, expected.at) == ("reads", None)
+    assert expected.expected_since

@@ -107,3 +107,28 @@ def test_home_is_there_for_whoever_signed_in(client, db):
     client.force_login(User.objects.create_user("chege"))
 
     assert client.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("address", ["", "charts/", "disbursements/", "profile/"])
+def test_htmx_of_a_session_that_has_ended_loads_its_page_anew(client, db, address, method):
+    answer = getattr(client, method)(f"/{address}", headers={"HX-Request": "true"})
+
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer["HX-Refresh"] == "true"
+    assert "HX-Request" in answer["Vary"]
+
+
+def test_htmx_of_whoever_is_signed_in_gets_its_part(client, db):
+    client.force_login(User.objects.create_user("chege"))
+
+    answer = client.get("/", headers={"HX-Request": "true"})
+
+    assert "HX-Refresh" not in answer
+    assert b"What needs you" in answer.content
+
+
+def test_htmx_is_told_nothing_of_what_needs_nobody_signed_in(client, db):
+    answer = client.get("/livez", headers={"HX-Request": "true"})
+
+    assert "HX-Refresh" not in answer and answer.json() == {"status": "alive"}

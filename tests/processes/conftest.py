@@ -25,6 +25,8 @@ class System:
 
     def __init__(self, stack: Stack, outside: Outside, partner: Partner) -> None:
         self.stack, self.outside, self.partner = stack, outside, partner
+        self.second_mifos = Sandbox(stack.urls["mifos2"])
+        """Of a lender that isn't set up, with loans to approve."""
 
     def add_loan(self, msisdn: str, *, principal: int = 10_000) -> int:
         client = self.outside.mifos.post("clients", name="Amina Otieno", mobile=msisdn)["id"]
@@ -74,7 +76,7 @@ def whole_system(folder: Path) -> Iterator[System]:
     port = free_port()
     valkey = [str(get_binary_path()), "--port", str(port), "--save", "", "--dir", str(folder)]
     with a_database_of_its_own() as database:
-        stack = Stack(environment(database, port), log_dir=folder)
+        stack = Stack(environment(database, port), log_dir=folder, second_mifos=True)
         stack.programs = {"valkey": Program("valkey", valkey), **stack.programs}
         with stack, override_settings(PUBLIC_URL=stack.urls["web"], DEBUG=True):
             stack.wait_until_ready()

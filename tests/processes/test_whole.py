@@ -107,6 +107,7 @@ def test_every_sweeper_leaves_a_heartbeat(system: System):
         "sweep_callbacks", "sweep_failed", "sweep_overdue", "poll_mifos", "read_balances",
     }  # fmt: skip
 
-    until(lambda: set(Heartbeat.objects.values_list("name", flat=True)) >= names, seconds=90)
+    ran = Heartbeat.objects.filter(at__isnull=False)
+    until(lambda: set(ran.values_list("name", flat=True)) >= names, seconds=90)
 
-    assert all(beat.at <= timezone.now() for beat in Heartbeat.objects.all())
+    assert all(beat.at <= timezone.now() for beat in ran)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
@@ -18,7 +19,7 @@ from mifos.demo import lender
 from mifos.demo.run import Run
 from mifos.demo.world import Outside, Sandbox
 from paymentvault.models import User
-from paymentvault.stack import Broken, Stack
+from paymentvault.stack import DEMO_LENDER, SECOND_LENDER, Broken, Stack
 
 # Quicker than in production, so that a person needn't wait for what is lost to be found.
 IMPATIENT = {"SWEEP_EVERY_S": "2", "POLL_EVERY_S": "5", "BALANCE_EVERY_S": "60"}
@@ -40,8 +41,10 @@ class Command(BaseCommand):
             env = {**os.environ, **IMPATIENT}
             ports = {"web": port} if port else {}
             try:
-                with Stack(env, log_dir=Path(folder), ports=ports) as stack:
-                    self._with(stack, stays=what == "run")
+                stays = what == "run"
+                # A lender of its own for whoever sets a second one up.
+                with Stack(env, log_dir=Path(folder), ports=ports, second_mifos=stays) as stack:
+                    self._with(stack, stays=stays)
             except Broken as broken:
                 raise CommandError(str(broken)) from broken
             except KeyboardInterrupt as interrupt:
@@ -70,11 +73,22 @@ class Command(BaseCommand):
         self.stdout.write("Every loan ended as it should.")
 
     def _announce(self, stack: Stack) -> None:
-        password = self._officer()
+        password = self._staff()
+        urls = stack.urls
         self.stdout.write(
-            f"\nPayment Vault     {stack.urls['web']}/  (user amina, password {password})\n"
-            f"Pretend Mifos X   {stack.urls['mifos']}/  (approve loans, choose what goes wrong)\n"
-            f"Logs              {stack.log_dir}\n"
+            f"""
+Payment Vault     {urls["web"]}/
+  sign in as      amina, who may do everything, or baraka, who approves what others ask for
+  password        {password}
+Pretend Mifos X   {urls["mifos"]}/  of {DEMO_LENDER}, which is set up below: approve
+                  loans, choose what goes wrong
+Pretend Mifos X   {urls["mifos2"]}/  of {SECOND_LENDER}, which you may set up
+Pretend M-Pesa    {urls["safaricom"]}/  create an app and a shortcode, see what was paid
+Logs              {stack.log_dir}
+
+To set a second lender up, take the values from these pages and follow Partners → Add partner.
+
+"""
         )
 
     def _stay(self, stack: Stack) -> None:
@@ -83,14 +97,18 @@ class Command(BaseCommand):
             time.sleep(0.5)
         raise CommandError(f"{', '.join(ended)} ended by itself.")
 
-    def _officer(self) -> str:
-        """Somebody to sign in as, with a new password each time."""
+    def _staff(self) -> str:
+        """Two people to sign in as, for what needs two, with a new password each time."""
         password = secrets.token_urlsafe(9)
         amina, _ = User.objects.get_or_create(
-            username="amina", defaults={"is_staff": True, "is_superuser": True}
+            username="amina",
+            defaults={"is_staff": True, "is_superuser": True, "first_name": "Amina"},
         )
-        amina.set_password(password)
-        amina.save()
+        baraka, _ = User.objects.get_or_create(username="baraka", defaults={"first_name": "Baraka"})
+        baraka.groups.set(Group.objects.filter(name="Approvers"))
+        for person in (amina, baraka):
+            person.set_password(password)
+            person.save()
         return password
 
     def _show_logs(self, stack: Stack) -> None:

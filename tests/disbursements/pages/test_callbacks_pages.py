@@ -50,9 +50,7 @@ def test_each_says_what_it_was_for_what_and_what_came_of_it(browser, sent, told)
 def test_a_balance_belongs_to_no_disbursement(browser, asked_for_balance):
     kept = came(None, inquiry=asked_for_balance, kind="b")
 
-    assert "just now none Waiting none Pesa Pamoja" in text(browser.get(LIST)).replace(
-        "— ", ""
-    )
+    assert "just now none Waiting none Pesa Pamoja" in text(browser.get(LIST)).replace("— ", "")
     assert "for shortcode 600997" in text(browser.get(url(kept)))
 
 

@@ -80,6 +80,16 @@ def test_what_can_be_released_and_what_must_be_put_right_are_told_apart(browser,
     assert "nobody yet" not in said
 
 
+def test_the_details_say_who_approved_it_and_when_last(browser, manual, baraka):
+    ago = timezone.now() - timedelta(hours=2)
+    by_hand = manual(S.PAID, approved_by=baraka, approved_at=ago)
+    by_itself = manual(S.AWAITING_APPROVAL, requested_by=None)
+    by_itself.move(S.APPROVED, by="Mifos X")
+
+    assert "Approved by baraka, 2 h ago" in text(shows(browser, by_hand))
+    assert "Approved by Mifos X, automatically, " in text(shows(browser, by_itself))
+
+
 def test_an_approved_one_says_what_it_waits_for_and_until_when(browser, manual):
     one = manual(waits_for="The partner is not active.",
                  due_at=timezone.now() + timedelta(minutes=5))  # fmt: skip

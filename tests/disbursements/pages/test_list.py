@@ -65,6 +65,20 @@ def test_without_any_it_says_what_makes_one(browser):
     assert "No disbursements yet" in browser.get(LIST).content.decode()
 
 
+def test_while_it_is_empty_it_looks_again_and_shows_the_first_that_comes(browser, lender):
+    page = browser.get(LIST, {"partner": "pamoja"}).content.decode()
+    again = re.search(r'id="empty" hx-get="([^"]+)"', page)[1]
+    asks = {"HTTP_HX_REQUEST": "true", "HTTP_HX_TRIGGER": "empty"}
+
+    before = browser.get(again, **asks)
+    [row] = many(lender, 1)
+    after = browser.get(again, **asks)
+
+    assert again == f"{LIST}?partner=pamoja"
+    assert (before.status_code, before.content) == (204, b"")
+    assert references(after) == of([row]) and "HX-Push-Url" not in after
+
+
 def test_when_none_match_it_offers_to_clear_the_filters(browser, lender):
     many(lender, 1)
 

@@ -1,14 +1,17 @@
 """The form of a connection: secrets only go in, a test saves nothing, nobody is overwritten."""
 
 import json
+import threading
+from copy import copy
 
 import pytest
 from django.utils import timezone
 
 from mifos import connections
 from partners import work
-from partners.models import LoanProduct, MifosConnection
+from partners.models import LoanProduct, MifosConnection, Partner
 from paymentvault.models import AuditEvent, Job, User
+from tests.disbursements.at_once import at_once
 from tests.partners.pages.people import SEES, said, words
 
 pytestmark = pytest.mark.django_db
@@ -291,6 +294,51 @@ class TestHowLong:
 
         assert (timezone.now() - began).total_seconds() < 1.5
         assert "didn't answer in time" in steps[0].words
+
+
+TAKEN = "This tenant of this Mifos X is already connected, for {}."
+
+
+def test_a_tenant_that_another_partner_has_is_neither_saved_nor_tested(admin, typed, connection):
+    Partner.objects.create(name="Jamii", code="jamii")
+    theirs = "/partners/jamii/mifos/"
+
+    saved, tested = (admin.post(url, typed()) for url in (theirs, f"{theirs}test/"))
+
+    for answer in (saved, tested):
+        assert answer.status_code == 422
+        assert TAKEN.format("Pesa Pamoja") in words(answer)
+    assert MifosConnection.objects.count() == 1 and not Job.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_connect_a_tenant_at_once_one_is_told_of_the_other(admin, typed, monkeypatch):
+    """Neither form finds the other's row, so the database decides."""
+    names = {"pamoja": "Pesa Pamoja", "jamii": "Jamii", "umoja": "Umoja"}
+    for code in ("jamii", "umoja"):
+        Partner.objects.create(name=names[code], code=code)
+    clients = {code: copy(admin) for code in names}
+    together, first = threading.Barrier(3), threading.local()
+    looked = MifosConnection.same
+
+    def look(row):
+        found = looked(row)
+        if not getattr(first, "has_looked", False):
+            first.has_looked = True
+            together.wait(10)
+        return found
+
+    monkeypatch.setattr(MifosConnection, "same", look)
+
+    answers = dict(
+        zip(names, at_once(lambda c: clients[c].post(f"/partners/{c}/mifos/", typed()), names),
+            strict=True)
+    )  # fmt: skip
+
+    winner = MifosConnection.objects.select_related("partner").get().partner
+    assert answers.pop(winner.code).status_code == 302
+    for answer in answers.values():
+        assert answer.status_code == 422 and TAKEN.format(winner.name) in words(answer)
 
 
 @pytest.mark.parametrize("url, method", [(URL, "get"), (URL, "post"), (TEST, "post")])

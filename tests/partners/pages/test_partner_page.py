@@ -33,19 +33,34 @@ def bare(lender):
     return lender
 
 
-def test_of_a_new_partner_every_step_is_to_do_and_the_first_is_next(admin, bare):
+def test_of_a_new_partner_every_step_is_to_do_and_the_first_that_must_be_is_next(admin, bare):
     answer = admin.get(URL)
 
     assert [step.name for step in answer.context["steps"]] == STEPS
     assert not any(step.is_done for step in answer.context["steps"])
-    assert answer.context["next"].name == STEPS[0]
-    assert "11 of 11 steps to the first automatic payout" in words(answer)
+    assert answer.context["next"].name == STEPS[1]
+    assert ">Optional</span>" in words(answer)
+    assert "10 steps left to the first automatic payout" in words(answer)
 
 
 def test_what_stands_on_another_step_can_t_be_pressed_yet(admin, bare):
     possible = [step.name for step in steps(admin) if step.is_possible]
 
     assert possible == [STEPS[0], STEPS[1], STEPS[7]]
+
+
+def test_without_limits_of_its_own_every_step_is_done_all_the_same(
+    admin, bare, connection, shortcode
+):
+    MifosConnection.objects.update(hook_id=4, webhook_token="x" * 24)
+    LoanProduct.objects.create(connection=connection, product_id=1, name="Biashara Loan",
+                               is_automatic=True)  # fmt: skip
+    Partner.objects.update(is_automatic=True)
+
+    answer = admin.get(URL)
+
+    assert "every step is done" in words(answer)
+    assert (answer.context["left"], answer.context["next"]) == ([], None)
 
 
 def test_each_step_is_done_when_it_is(admin, bare, connection, shortcode):
@@ -68,7 +83,7 @@ def test_each_step_is_done_when_it_is(admin, bare, connection, shortcode):
     MifosConnection.objects.update(is_on=True)
     Partner.objects.update(is_automatic=True)
     assert done(admin) == STEPS
-    assert "all 11 steps are done" in words(admin.get(URL))
+    assert "every step is done" in words(admin.get(URL))
 
 
 def registered(partner, at):

@@ -13,8 +13,8 @@ from django.utils import timezone
 from disbursements.states import Status
 from partners.models import MifosConnection, MpesaShortcode, Partner
 from paymentvault.portal import charts
-from paymentvault.portal.figures import Day, Reading, Speed
-from tests.paymentvault.portal.test_figures import balance
+from paymentvault.portal.figures import Day, Speed
+from tests.paymentvault.portal.test_figures import read
 
 Fixture = Any
 MONDAY = date(2026, 11, 23)
@@ -51,13 +51,13 @@ def test_the_lines_differ_in_shape_and_break_where_nothing_was_timed() -> None:
     speeds = [Speed(MONDAY + timedelta(i), *m) for i, m in
               enumerate([(10, 20), (12, 22), (None, None), (9, 90)])]  # fmt: skip
 
-    chart = charts.speed(speeds, LINK, nth=3)
+    chart = charts.speed(speeds, LINK)
 
     middle, most = chart.series
     assert middle.shape != most.shape
     assert len(middle.dots) == 3
     assert len(middle.lines) == 1
-    assert "one payout in 3" in chart.says
+    assert chart.says == "9 s in the middle on the last day."
     assert [cell for cell, _ in chart.rows[2].cells] == ["—", "—"]
 
 
@@ -69,15 +69,6 @@ def test_shares_fill_the_bar_and_lead_to_each_state() -> None:
     assert sum(bar.width for bar in chart.bars) == 100
     assert [bar.says for bar in chart.bars] == ["Recorded: 3 (75.0%)", "Failed: 1 (25.0%)"]
     assert "status=failed&entered_from=2026-11-23" in chart.bars[1].url
-
-
-def test_readings_are_thinned_evenly_with_the_first_and_the_last() -> None:
-    readings = [Reading(timezone.now(), Decimal(i)) for i in range(600)]
-
-    kept = charts.thinned(readings, most=60)
-
-    assert len(kept) == 60
-    assert (kept[0], kept[-1]) == (readings[0], readings[-1])
 
 
 @pytest.mark.parametrize(
@@ -93,10 +84,10 @@ def full(
 ) -> None:
     for i, status in enumerate((Status.HELD, Status.FAILED, Status.IN_DOUBT, Status.APPROVED)):
         manual(status, status_at=since(hours=2 + i))
-    paid = manual(Status.PAID, connection=connection, loan_id=1, status_at=since(days=2))
-    paid.transitions.create(old="received", new="approved", by="x", at=since(seconds=9))
-    balance(shortcode, "5000.00")
-    balance(shortcode, "4000.00")
+    manual(Status.PAID, connection=connection, loan_id=1, status_at=since(days=2),
+           approved_at=since(seconds=9))  # fmt: skip
+    read(shortcode, 5_000, hours=1)
+    read(shortcode, 4_000)
 
 
 def test_every_mark_leads_to_a_list_that_shows_as_many_as_it_says(
@@ -156,7 +147,15 @@ def test_the_charts_make_no_more_queries_for_more_rows(
 ) -> None:  # fmt: skip
     for i in range(times):
         manual(Status.PAID, mpesa_receipt=f"TJM7{i:06}", paid_at=timezone.now())
-        balance(shortcode, "5000.00")
+        read(shortcode, 5_000, minutes=i)
 
     with django_assert_max_num_queries(12):
         assert signed_in.get("/charts/").status_code == 200
+
+
+def test_the_charts_have_their_headings_in_order(signed_in: Client, full: None) -> None:
+    html = signed_in.get("/charts/").content.decode()
+
+    levels = [int(level) for level in re.findall(r"<h([1-6])", html)]
+
+    assert levels == [1, 2] + [3] * 6

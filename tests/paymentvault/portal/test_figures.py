@@ -1,6 +1,5 @@
 """The numbers behind home and its charts."""
 
-import json
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from disbursements.models import Callback, Inquiry
+from disbursements.models import FloatReading
 from disbursements.states import Status
 from partners.models import MifosConnection, MpesaShortcode, Partner
 from paymentvault.portal import figures
@@ -17,16 +16,27 @@ Fixture = Any
 
 
 @pytest.fixture
+def make_shortcode(db: None) -> Fixture:
+    """A shortcode of a partner of its own."""
+
+    def make(number: str) -> MpesaShortcode:
+        partner = Partner.objects.create(name=f"Lender {number}", code=f"l-{number}")
+        return MpesaShortcode.objects.create(partner=partner, shortcode=number)
+
+    return make
+
+
+@pytest.fixture
 def paid(manual: Fixture) -> Fixture:
-    """A payout with its moves in the history."""
+    """A payout, so long after its approval."""
     made = iter(range(10**6))
 
     def make(at: Any, *, took_s: int = 10, **changes: Any) -> Any:
         receipt = f"TJM7{next(made):06}"
-        one = manual(Status.PAID, paid_at=at, mpesa_receipt=receipt, **changes)
         approved = at - timedelta(seconds=took_s)
-        one.transitions.create(old="awaiting_approval", new="approved", by="x", at=approved)
-        return one
+        return manual(
+            Status.PAID, paid_at=at, approved_at=approved, mpesa_receipt=receipt, **changes
+        )
 
     return make
 
@@ -68,14 +78,12 @@ def test_each_partner_has_its_figures_and_the_total_has_all(paid: Fixture, monda
     assert figures.total(rows).week_sum == Decimal(100_000)
 
 
-def test_the_usual_time_is_the_median_since_the_last_approval(paid: Fixture) -> None:
+def test_the_usual_time_is_the_median_since_the_approval(paid: Fixture, manual: Fixture) -> None:
     now = timezone.now()
     for took in (10, 20, 500):
         paid(now, took_s=took)
-    retried = paid(now, took_s=9_000)
-    retried.transitions.create(old="failed", new="approved", by="x", at=now - timedelta(seconds=20))
-    # A note, which moves nothing.
-    retried.transitions.create(old="approved", new="approved", by="x", at=now)
+    # Of before approvals were timed.
+    manual(Status.PAID, paid_at=now)
 
     assert figures.usual_time() == timedelta(seconds=20)
 
@@ -110,11 +118,6 @@ def test_money_that_came_before_its_approval_by_another_clock_took_no_time(
     paid(monday, took_s=-3)
 
     assert figures.speed_per_day(monday.date())[0].median == 0
-
-
-@pytest.mark.parametrize("paid, nth", [(0, 1), (5_999, 1), (12_000, 2), (300_000, 50)])
-def test_of_many_payouts_only_a_share_is_timed(paid: int, nth: int) -> None:
-    assert figures.every_nth(paid) == nth
 
 
 def test_outcomes_count_what_came_in_since(manual: Fixture) -> None:
@@ -155,24 +158,59 @@ def test_figures_of_one_partner_leave_the_others_out(paid: Fixture, lender: Part
     assert figures.outcomes(today, lender) == {}
 
 
-def balance(shortcode: MpesaShortcode, amount: str) -> None:
-    value = f"Working Account|KES|1|1|0|0&Utility Account|KES|{amount}|{amount}|0|0"
-    result = {
-        "ResultCode": 0, "ResultDesc": "ok",
-        "ResultParameters": {"ResultParameter": {"Key": "AccountBalance", "Value": value}},
-    }  # fmt: skip
-    inquiry = Inquiry.objects.create(kind="balance", shortcode=shortcode)
-    Callback.objects.create(kind="b", inquiry=inquiry, body=json.dumps({"Result": result}))
+def read(shortcode: MpesaShortcode, amount: int, **ago: int) -> FloatReading:
+    at = timezone.now() - timedelta(**ago)
+    return FloatReading.objects.create(shortcode=shortcode, at=at, amount=amount)
 
 
-def test_float_readings_are_what_m_pesa_delivered(shortcode: MpesaShortcode) -> None:
-    balance(shortcode, "5000.00")
-    balance(shortcode, "4000.50")
-    balance(shortcode, "no sum")
-    inquiry = Inquiry.objects.create(kind="balance", shortcode=shortcode)
-    Callback.objects.create(kind="b", inquiry=inquiry, body="<html>")
+def test_the_float_is_told_from_the_oldest_reading_to_the_latest(
+    shortcode: MpesaShortcode,
+) -> None:
+    for amount, hours in ((5_000, 48), (4_000, 24), (4_500, 0)):
+        read(shortcode, amount, hours=hours)
 
-    found = figures.float_readings()
+    found = figures.float_readings(timezone.now())
 
     assert list(found) == [shortcode]
-    assert [r.amount for r in found[shortcode]] == [Decimal("5000.00"), Decimal("4000.50")]
+    assert [reading.amount for reading in found[shortcode]] == [5_000, 4_000, 4_500]
+
+
+def test_of_many_readings_the_last_of_each_span_is_told(shortcode: MpesaShortcode) -> None:
+    now = timezone.now()
+    FloatReading.objects.bulk_create(
+        FloatReading(shortcode=shortcode, at=now - timedelta(minutes=i), amount=i)
+        for i in range(601)
+    )
+
+    told = [int(reading.amount) for reading in figures.float_readings(now)[shortcode]]
+
+    # Spans of ten minutes and a little, from the first reading to now.
+    assert len(told) == figures.READINGS
+    assert told == sorted(told, reverse=True)
+    assert (told[0], told[-1]) == (590, 0)
+
+
+@pytest.mark.parametrize("days, is_told", [(29, True), (31, False)])
+def test_a_float_is_told_for_thirty_days(
+    shortcode: MpesaShortcode, days: int, is_told: bool
+) -> None:
+    read(shortcode, 5_000, days=days)
+
+    assert (shortcode in figures.float_readings(timezone.now())) == is_told
+
+
+def test_each_shortcode_has_its_own_readings(
+    shortcode: MpesaShortcode, make_shortcode: Fixture
+) -> None:
+    other, idle, off = (make_shortcode(number) for number in ("600001", "600002", "600003"))
+    MpesaShortcode.objects.filter(pk=off.pk).update(is_active=False)
+    for one, amount in ((shortcode, 1), (other, 2), (off, 3)):
+        read(one, amount, hours=1)
+
+    found = figures.float_readings(timezone.now())
+
+    assert {one: [int(r.amount) for r in told] for one, told in found.items()} == {
+        shortcode: [1], other: [2],
+    }  # fmt: skip
+    assert idle not in found
+    assert list(figures.float_readings(timezone.now(), other.partner)) == [other]

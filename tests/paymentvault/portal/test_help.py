@@ -232,3 +232,15 @@ def test_a_link_to_the_help_names_its_page_and_an_unknown_kind_has_none() -> Non
 
     assert words(html) == "What to do : In doubt"
     assert template.render(Context({"kind": "what_nobody_knows"})) == ""
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=lambda page: page.slug)
+def test_no_two_regions_of_a_page_have_the_same_name(reader: Client, page: Page) -> None:
+    html = reader.get(f"/help/{page.slug}/").content.decode()
+    headings = {key: words(said) for key, said in re.findall(r'id="([\w-]+)">(.*?)</h2>', html)}
+
+    named = [headings[key] for key in re.findall(r'aria-labelledby="([\w-]+)"', html)]
+    labelled = re.findall(r'role="region"[^>]* aria-label="([^"]+)"', html)
+    named += [unescape(label) for label in labelled]
+
+    assert len(named) == len(set(named))

@@ -6,7 +6,9 @@ from html import unescape
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Permission
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from django.utils import timezone
 
@@ -15,9 +17,9 @@ from disbursements.models import Callback, Case, Settlement
 from disbursements.states import Status
 from mifos.models import Event
 from partners.models import MifosConnection, MpesaShortcode
-from paymentvault import stopping
+from paymentvault import stopping, sweeping
 from paymentvault.models import Heartbeat, User
-from paymentvault.portal.needs import Needs
+from paymentvault.portal.needs import Needs, late_sweeps
 
 Fixture = Any
 NEED = re.compile(r'<li class="need (\w+)">\s*<p>(.*?)</p>', re.S)
@@ -257,12 +259,45 @@ def test_a_sweep_is_late_after_three_of_its_intervals(signed_in: Client, since: 
     assert sentences(signed_in) == {}
 
     Heartbeat.objects.filter(name="sweep_approved").update(at=since(seconds=35))
-    Heartbeat.objects.filter(name="poll_mifos").delete()
+    Heartbeat.objects.filter(name="poll_mifos").update(at=since(seconds=600))
 
     said, _ = sentences(signed_in)["late-sweep"]
     assert said.startswith("2 sweeps are late")
     assert "Workers or beat may be down; nothing is lost, payouts wait." in said
     assert "sweep approved, poll mifos" in said
+
+
+@pytest.mark.parametrize("minutes, is_said", [(1, False), (29, False), (31, True)])
+def test_a_sweep_that_never_ran_is_late_after_three_of_its_intervals_since_beat_had_it(
+    signed_in: Client, since: Fixture, minutes: int, is_said: bool
+) -> None:
+    began = since(minutes=minutes)
+    Heartbeat.objects.filter(name="read_balances").update(at=None, expected_since=began)
+
+    found = sentences(signed_in)
+
+    assert ("late-sweep" in found) == is_said
+    if is_said:
+        assert found["late-sweep"][0].startswith("1 sweep is late. Workers or beat")
+
+
+def test_beat_that_begins_again_and_again_excuses_nothing(
+    signed_in: Client, since: Fixture
+) -> None:
+    Heartbeat.objects.update(at=None, expected_since=since(hours=1))
+
+    sweeping.expect_sweeps()
+
+    assert set(late_sweeps(timezone.now())) == set(settings.CELERY_BEAT_SCHEDULE)
+
+
+@pytest.mark.parametrize("seconds, number", [(20, 0), (40, 9), (1_801, 11)])
+def test_where_beat_never_began_sweeps_are_late_since_the_system_was_set_up(
+    chege: User, since: Fixture, seconds: int, number: int
+) -> None:
+    MigrationRecorder.Migration.objects.update(applied=since(seconds=seconds))
+
+    assert len(late_sweeps(timezone.now())) == number
 
 
 def test_the_kill_switch_stands_above_everything(
@@ -351,6 +386,7 @@ def test_one_reads_only_of_what_one_may_see(
     Event.objects.create(connection=connection, form="native", body="x", state="unreadable")
     MpesaShortcode.objects.update(pause="person", pause_reason="x", paused_at=timezone.now())
     MifosConnection.objects.update(failing_since=since(minutes=1))
+    Heartbeat.objects.create(name="sweep_approved", at=since(days=1))
     if permission:
         app, name = permission.split(".")
         found = Permission.objects.get(content_type__app_label=app, codename=name)
@@ -373,7 +409,7 @@ def test_every_sentence_leads_to_a_page_of_the_guide(
         pause="person", pause_reason="x", paused_at=timezone.now(), password_set_at=since(days=89)
     )
     MifosConnection.objects.update(failing_since=since(minutes=1))
-    Heartbeat.objects.all().delete()
+    Heartbeat.objects.update(at=since(days=1))
     stopping.stop(by="baraka", reason="x")
 
     found = Needs(chege).sentences

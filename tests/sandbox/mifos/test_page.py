@@ -1,3 +1,6 @@
+import html
+import re
+
 import pytest
 import requests
 
@@ -69,3 +72,64 @@ def test_without_the_other_server_its_faults_are_not_offered(api):
     api.listener.status = 404
 
     assert "mpesa_fault" not in requests.get(api.url).text
+
+
+def cells(page):
+    """What the page shows to copy, by name."""
+    rows = re.findall(r'<th scope="row">(.*?)</th><td><code>(.*?)</code>', page)
+    return {html.unescape(name): html.unescape(value) for name, value in rows}
+
+
+def test_a_user_made_on_the_page_signs_in_with_what_it_shows(api):
+    api.mifos.reset()
+
+    page = requests.post(f"{api.url}/user").text
+
+    shown = cells(page)
+    assert "The user payment-vault was created. Its password never expires." in page
+    answer = requests.get(
+        f"{shown['Address of the server']}{shown['Path of the API']}/loanproducts",
+        headers={"Fineract-Platform-TenantId": shown["Tenant"]},
+        auth=(shown["User name"], shown["Password"]),
+        timeout=5,
+    )
+    assert answer.status_code == 200
+
+
+def test_each_user_made_there_has_another_name(api):
+    for _ in range(3):
+        requests.post(f"{api.url}/user", timeout=5)
+
+    assert len(api.mifos.users) == 4
+    assert len({user.password for user in api.mifos.users.values()}) == 4
+
+
+def test_a_loan_may_wait_until_it_is_approved_on_the_page(api):
+    created = requests.post(f"{api.url}/new", data=AMINAS | {"then": "wait"}, timeout=5).text
+    [loan] = api.mifos.loans.values()
+
+    assert "It waits for approval." in created and loan.status == 100
+    assert f'aria-label="Approve: loan {loan.id}"' in requests.get(f"{api.url}/list").text
+
+
+def test_a_fault_of_the_approval_needs_the_approval(api):
+    form = AMINAS | {"then": "wait", "fault": "lost_hook"}
+
+    page = requests.post(f"{api.url}/new", data=form, timeout=5).text
+
+    assert "approve it at once" in page and api.mifos.loans == {}
+
+
+def test_the_receipt_is_shown_once_the_loan_is_active(api):
+    loan_id = api.approved()
+    api.mifos.disburse_by_staff(loan_id, receipt="TJM7ABCDEF")
+
+    assert "TJM7ABCDEF" in requests.get(f"{api.url}/list").text
+
+
+def test_the_title_says_whose_it_is(api, monkeypatch):
+    monkeypatch.setattr(api.mifos, "lender", "Jamii <Microfinance>")
+
+    page = requests.get(api.url).text
+
+    assert "<h1>Pretend Mifos X of Jamii &lt;Microfinance&gt;</h1>" in page
