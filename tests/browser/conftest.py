@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from django.db import connections
 from django.test import override_settings
 from playwright.sync_api import (
     Browser,
@@ -92,6 +93,9 @@ def browser() -> Iterator[Browser]:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         with playwright.chromium.launch(executable_path=path, args=args) as started:
             yield started
+        # Django keeps a connection of its own for a thread with a loop. Left open, it would be
+        # cut off with the system's database, and be dead for the next module.
+        connections.close_all()
 
 
 @pytest.fixture

@@ -18,8 +18,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def other(connection):
-    """Another lender's connection, to the same pretend Mifos X."""
+    """Another lender's connection, to the same pretend Mifos X by another name of its host."""
     made = MifosConnection.objects.get(pk=connection.pk)
+    made.host_url = made.host_url.replace("127.0.0.1", "localhost")
     made.pk, made.webhook_token_hash = None, None
     made.partner = Partner.objects.create(name="Umoja", code="umoja", is_automatic=True)
     made.save()
