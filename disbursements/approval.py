@@ -1,5 +1,7 @@
 """What people decide. Whoever entered a disbursement by hand can't be its checker."""
 
+from django.db import transaction
+
 from disbursements import cases, tasks
 from disbursements.holds import NOT_RELEASABLE, PUT_RIGHT_IN_MIFOS
 from disbursements.models import Disbursement
@@ -37,7 +39,7 @@ def release(
     """Let a held disbursement be paid in spite of what it was held for."""
     _must_be(disbursement, Status.HELD)
     _is_not_the_maker(disbursement, by)
-    _has_no_open_question(disbursement)
+    _is_not_in_question(disbursement)
     if stuck := set(disbursement.holds) & NOT_RELEASABLE:
         raise NotAllowed(f"It can't be paid as it stands ({', '.join(sorted(stuck))}). Cancel it.")
     released = sorted({*disbursement.released_holds, *disbursement.holds})
@@ -65,13 +67,29 @@ def cancel(
     _record("cancelled", disbursement, by, reason, source_address)
 
 
+@transaction.atomic
 def retry(
-    disbursement: Disbursement, *, by: User, reason: str, source_address: str | None = None
+    disbursement: Disbursement,
+    *,
+    by: User,
+    reason: str,
+    seen_attempt: int | None = None,
+    source_address: str | None = None,
 ) -> None:
-    """Try a failed disbursement again, under a new originator conversation ID."""
+    """Try a failed disbursement again, under a new originator conversation ID.
+
+    `seen_attempt` is the failed attempt that the person looked at, 0 where there was none.
+    """
+    # Locked, so that no other attempt can come between the look and the move.
+    Disbursement.objects.select_for_update(no_key=True).get(pk=disbursement.pk)
     _must_be(disbursement, Status.FAILED)
-    _has_no_open_question(disbursement)
+    _is_not_in_question(disbursement)
     _is_not_the_maker(disbursement, by)
+    if seen_attempt is not None and seen_attempt != last_attempt(disbursement):
+        raise NotAllowed(
+            "It was tried again, and failed again, since you opened this page. Go back and look at "
+            "why."
+        )
     disbursement.move(Status.APPROVED, by=str(by), note=f"Retried: {reason}")
     doorbell.ring(tasks.send_payout, disbursement.pk)
     _record("retried", disbursement, by, reason, source_address)
@@ -89,9 +107,14 @@ def _is_not_the_maker(disbursement: Disbursement, by: User) -> None:
         raise NotAllowed("Someone else must approve what you entered.")
 
 
-def _has_no_open_question(disbursement: Disbursement) -> None:
-    if cases.has_open_case(disbursement, *cases.MONEY_IN_QUESTION):
-        raise NotAllowed("M-Pesa contradicts itself on it. Settle its case first.")
+def last_attempt(disbursement: Disbursement) -> int:
+    """The latest attempt's key; 0 if there is none."""
+    return disbursement.attempts.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+def _is_not_in_question(disbursement: Disbursement) -> None:
+    if cases.money_may_have_moved(disbursement):
+        raise NotAllowed(cases.NEVER_AGAIN)
 
 
 def _record(

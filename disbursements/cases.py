@@ -5,18 +5,30 @@ from typing import Any
 
 import structlog
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Value
+from django.db.models import Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
 from disbursements import history
-from disbursements.models import Case, Disbursement
+from disbursements.holds import Hold
+from disbursements.models import Attempt, Case, Disbursement, Settlement
+from disbursements.states import MONEY_MOVED, AttemptStatus
 from paymentvault import audit
+from paymentvault.models import User
 
 log = structlog.get_logger(__name__)
 
-# While one of these is open nobody knows for sure where the money is: nothing more may go out.
+# One of these says that nobody knows for sure where the money is. Closing it doesn't make M-Pesa's
+# word certain: nothing more ever goes out for the disbursement, unless two people have settled it.
 MONEY_IN_QUESTION = ("contradiction", "callback_disagrees", "status_disagrees")
+# It is about a request that had its final outcome, and so not what two people settle after it.
+NEVER_ANSWERED = "contradiction"
+CLOSES_MONEY = "disbursements.settle_disbursement"
+NOT_FROM_HERE = (
+    "It is never paid again from here. Cancel it; if the borrower truly has no money, enter a new "
+    "disbursement, which another person approves."
+)
+NEVER_AGAIN = f"M-Pesa contradicted itself on it, so money may have moved. {NOT_FROM_HERE}"
 
 
 @dataclass(frozen=True)
@@ -27,25 +39,26 @@ class Kind:
     closing: str
 
 
+_NOT_PAID_AGAIN = (
+    "Closing it takes it off the list, and says that you know where the money is. It doesn't let "
+    "the disbursement be paid again: what M-Pesa contradicted itself about is never paid again "
+    "from here. If the borrower truly has no money, cancel it and enter a new one, which another "
+    "person approves."
+)
+_LOOK_UP = "Close it only after you have looked it up in the M-Pesa statement."
+_OR_SETTLE = "While it is in doubt, two people can settle it on its own page instead."
 _AGAIN = "It is opened again at the next look, within seconds, for as long as that is so."
 KINDS: dict[str, Kind] = {
     "contradiction": Kind(
         "M-Pesa contradicts itself",
-        "Closing it says that you know where the money is. It can then be released, retried and "
-        "paid again: if the money did move, the borrower is paid twice, and M-Pesa won't give it "
-        "back. Close it only after you have looked the receipt up in the M-Pesa statement.",
+        f"{_NOT_PAID_AGAIN} Close it only after you have looked every receipt up in the M-Pesa "
+        "statement.",
     ),
     "callback_disagrees": Kind(
-        "A callback that can't be right",
-        "Closing it says that you know where the money is. It can then be released, retried and "
-        "paid again: if the money did move, the borrower is paid twice. Close it only after you "
-        "have looked it up in the M-Pesa statement.",
+        "A callback that can't be right", f"{_NOT_PAID_AGAIN} {_OR_SETTLE} {_LOOK_UP}"
     ),
     "status_disagrees": Kind(
-        "An answer of M-Pesa's that can't be right",
-        "Closing it says that you know where the money is. It can then be released, retried and "
-        "paid again: if the money did move, the borrower is paid twice. Close it only after you "
-        "have looked it up in the M-Pesa statement.",
+        "An answer of M-Pesa's that can't be right", f"{_NOT_PAID_AGAIN} {_OR_SETTLE} {_LOOK_UP}"
     ),
     "still_in_doubt": Kind(
         "In doubt for days",
@@ -110,6 +123,10 @@ class ClosedAlready(Exception):
     """Somebody else, or the system, closed the case first."""
 
 
+class MayNotClose(Exception):
+    """Why this person can't close it, in words for them."""
+
+
 def open_case(kind: str, words: str, **about: Any) -> Case:
     """Put something in front of a person; what it has said already is not said again."""
     with transaction.atomic():
@@ -131,22 +148,63 @@ def close_cases(kind: str, *, by: str, note: str, **about: Any) -> int:
     )
 
 
+def why_not_close(case: Case, by: User) -> str:
+    """Why this person can't close it, change_case apart; "" if they can."""
+    if case.kind not in MONEY_IN_QUESTION:
+        return ""
+    if not by.has_perm(CLOSES_MONEY):
+        return "Only who may settle disbursements closes a case about where money is."
+    if case.disbursement and case.disbursement.requested_by_id == by.pk:
+        return "Someone else must close it: you entered the disbursement."
+    return ""
+
+
 @transaction.atomic
-def close(case: Case, *, by: str, note: str, source_address: str | None = None) -> None:
-    """A person has settled it. Raises ClosedAlready."""
+def close(case: Case, *, by: User, note: str, source_address: str | None = None) -> None:
+    """A person has looked into it. Raises MayNotClose and ClosedAlready."""
+    if words := why_not_close(case, by):
+        raise MayNotClose(words)
     closed = Case.objects.filter(pk=case.pk, closed_at=None).update(
-        closed_at=timezone.now(), closed_by=by, closing_note=note
+        closed_at=timezone.now(), closed_by=by.get_username(), closing_note=note
     )
     if not closed:
         raise ClosedAlready("It was closed already.")
     about = case.disbursement or case.shortcode or case.connection
     if case.disbursement:
         words = f"Case closed: {kind_of(case).label}. {note}"
-        history.note(case.disbursement, words, by=by)
+        history.note(case.disbursement, words, by=by.get_username())
     audit.record(
-        f"case closed: {case.kind}", by=by, subject=about or "", note=note,
+        f"case closed: {case.kind}", by=by.get_username(), subject=about or "", note=note,
         partner_code=about.partner.code if about else "", source_address=source_address,
     )  # fmt: skip
+
+
+def is_in_question() -> Exists:
+    """For a query of disbursements: whether M-Pesa contradicted itself on one, unanswered.
+
+    A case of that, open or closed, counts until two people have settled the disbursement after it.
+    """
+    settled_since = Settlement.objects.filter(
+        disbursement=OuterRef("disbursement"),
+        state=Settlement.State.CONFIRMED,
+        decided_at__gte=OuterRef("opened_at"),
+    )
+    unanswered = Q(closed_at=None) | Q(kind=NEVER_ANSWERED) | ~Exists(settled_since)
+    its = Case.objects.filter(disbursement=OuterRef("pk"), kind__in=MONEY_IN_QUESTION)
+    return Exists(its.filter(unanswered))
+
+
+def money_may_have_moved(disbursement: Disbursement) -> bool:
+    """Whether it must never be paid again from here, since M-Pesa contradicted itself on it."""
+    return Disbursement.objects.filter(is_in_question(), pk=disbursement.pk).exists()
+
+
+def must_be_looked_up() -> Q:
+    """For a query of unpaid disbursements: where nobody may say that no money moved."""
+    is_paid = Attempt.objects.filter(disbursement=OuterRef("pk"), status=AttemptStatus.PAID)
+    may_be_paid = Q(holds__contains=[Hold.MAY_BE_PAID])
+    doubted = Q(is_in_question()) | may_be_paid | Q(Exists(is_paid))
+    return ~Q(status__in=MONEY_MOVED) & doubted
 
 
 def has_open_case(disbursement: Disbursement, *kinds: str) -> bool:

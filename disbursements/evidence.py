@@ -47,8 +47,8 @@ def paid(attempt: Attempt, *, receipt: str, at: datetime | None, by: str, note: 
 
 
 @transaction.atomic
-def failed(attempt: Attempt, *, code: str, words: str, by: str) -> str:
-    """M-Pesa says that no money moved and none will."""
+def failed(attempt: Attempt, *, code: str, words: str, by: str, note: str = "") -> str:
+    """M-Pesa, or two people, say that no money moved and none will."""
     attempt = locked(attempt)
     if attempt.status == AttemptStatus.FAILED:
         return "It had failed already; nothing changed."
@@ -60,10 +60,16 @@ def failed(attempt: Attempt, *, code: str, words: str, by: str) -> str:
     if disbursement.status in OVER_BEFORE_PAYMENT:
         return f"{disbursement.reference} is over already, and nothing was paid: {words}"
     _in_motion(disbursement).move(
-        Status.FAILED, by=by, note=f"{words} No money moved.",
+        Status.FAILED, by=by, note=note or _said_of_money(disbursement, words),
         failure_words=words[:300], failure_code=code[:20],
     )  # fmt: skip
     return f"{disbursement.reference} failed: {words}"
+
+
+def _said_of_money(disbursement: Disbursement, words: str) -> str:
+    if cases.money_may_have_moved(disbursement):
+        return f"{words} M-Pesa says now that no money moved, and contradicted itself before."
+    return f"{words} No money moved."
 
 
 @transaction.atomic
@@ -141,8 +147,8 @@ def _paid_after_failure(attempt: Attempt, receipt: str) -> str:
     disbursement = attempt.disbursement
     words = (
         f"{_first_told(attempt)} failed, then paid by M-Pesa's own word (receipt {receipt}). Money "
-        "may have moved. Don't retry it before the receipt has been looked up in the M-Pesa "
-        "statement."
+        "may have moved. It is never paid again from here. Look the receipt up in the M-Pesa "
+        "statement, and don't pay it by another way before."
     )
     if disbursement.status == Status.APPROVED:
         disbursement.move(Status.HELD, by="system", note=words, hold_words=words,

@@ -119,6 +119,6 @@ def check_limits(disbursement: Disbursement, partner: Partner) -> None:
 
 
 def check_cases(disbursement: Disbursement) -> None:
-    if cases.has_open_case(disbursement, *cases.MONEY_IN_QUESTION):
-        words = "Money may have moved for it already; its case must be settled first."
+    if cases.money_may_have_moved(disbursement):
+        words = "Money may have moved for it already: M-Pesa contradicted itself on it."
         raise Stop(HoldReason(Hold.MAY_BE_PAID, words))

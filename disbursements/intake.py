@@ -210,8 +210,11 @@ def reasons_around(disbursement: Disbursement, earlier: list[Disbursement]) -> l
     if any(d.is_stopped_by_person for d in earlier):
         words = "An earlier disbursement of this loan was rejected or cancelled by a person."
         found.append(HoldReason(Hold.EARLIER_DISBURSEMENT, words))
-    if any(cases.has_open_case(d, *cases.MONEY_IN_QUESTION) for d in earlier):
-        words = "Money may have moved for an earlier disbursement of this loan; see its case."
+    if doubted := [d.reference for d in earlier if cases.money_may_have_moved(d)]:
+        words = (
+            f"Money may have moved for {', '.join(doubted)}, an earlier disbursement of this loan; "
+            "see its case."
+        )
         found.append(HoldReason(Hold.MAY_BE_PAID, words))
     if twin := _look_alike(disbursement):
         words = (

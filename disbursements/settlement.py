@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from disbursements import cases, evidence, history
 from disbursements.approval import NotAllowed
-from disbursements.models import Attempt, Disbursement, Settlement
+from disbursements.models import Attempt, Disbursement, Inquiry, Settlement
 from disbursements.states import Status
 from paymentvault import audit
 from paymentvault.models import User
@@ -21,8 +21,11 @@ Outcome, State = Settlement.Outcome, Settlement.State
 # Sooner than this a payout may still be under way: M-Pesa has said nothing, not "no".
 LEAST_QUESTIONS = 2
 LEAST_AGE = timedelta(minutes=30)
+# "Not paid" lets it be paid anew, so silence counts only after a day.
+LEAST_SILENCE = timedelta(hours=24)
 # It isn't a code of M-Pesa's, so no sweeper ever tries such a failure again by itself.
 CODE = "settled"
+TWO_SAY = "Two people say that it was not paid."
 # People read M-Pesa's statement to the minute, and its clock isn't ours.
 CLOCKS_DIFFER_BY = timedelta(minutes=2)
 # What two people answer when they settle it. A contradiction is about another request as well.
@@ -34,8 +37,33 @@ ANSWERED_BY_IT = (
 )
 
 
-def why_not_yet(attempt: Attempt) -> str:
-    """Why nobody may settle it now, since it may be under way still; "" if they may."""
+def why_not_yet(attempt: Attempt, outcome: str) -> str:
+    """Why nobody may settle it so now, since it may be under way still; "" if they may."""
+    return _why_not_failed_yet(attempt) if outcome == Outcome.FAILED else _why_not_paid_yet(attempt)
+
+
+def _why_not_failed_yet(attempt: Attempt) -> str:
+    since = attempt.sent_at or attempt.created_at
+    age = timezone.now() - since
+    answers = attempt.inquiries.filter(kind=Inquiry.Kind.STATUS).exclude(result_code="").count()
+    if age >= LEAST_SILENCE or (age >= LEAST_AGE and answers >= LEAST_QUESTIONS):
+        return ""
+    missing = []
+    if age < LEAST_AGE:
+        missing.append(f"30 minutes after it was sent, {_time(since + LEAST_AGE)}")
+    if answers < LEAST_QUESTIONS:
+        missing.append(
+            f"M-Pesa's result to {_times(LEAST_QUESTIONS, 'question')} about it (so far "
+            f"{_times(answers, 'result')})"
+        )
+    return (
+        "It can't be settled as not paid yet: it may still be under way. Wait for "
+        f"{' and for '.join(missing)}, or else until {_time(since + LEAST_SILENCE)}, a day after "
+        "it was sent."
+    )
+
+
+def _why_not_paid_yet(attempt: Attempt) -> str:
     since = attempt.sent_at or attempt.created_at
     if timezone.now() - since >= LEAST_AGE:
         return ""
@@ -43,9 +71,9 @@ def why_not_yet(attempt: Attempt) -> str:
     if asked >= LEAST_QUESTIONS:
         return ""
     return (
-        f"It may still be under way. M-Pesa has been asked {_times(asked)}; wait until it has been "
-        f"asked {_times(LEAST_QUESTIONS)}, or until "
-        f"{timezone.localtime(since + LEAST_AGE):%H:%M}, 30 minutes after it was sent."
+        f"It may still be under way. M-Pesa has been asked {_often(asked)}; wait until it has been "
+        f"asked {_often(LEAST_QUESTIONS)}, or until {_time(since + LEAST_AGE)}, 30 minutes after "
+        "it was sent."
     )
 
 
@@ -64,11 +92,20 @@ def propose(
     by: User,
     receipt: str = "",
     paid_at: datetime | None = None,
+    seen_attempt: int | None = None,
     source_address: str | None = None,
 ) -> Settlement:
-    """Say what became of a payout in doubt; nothing follows before another person agrees."""
+    """Say what became of a payout in doubt; nothing follows before another person agrees.
+
+    `seen_attempt` is the attempt that the person looked up.
+    """
     attempt = _in_doubt(disbursement)
-    if words := why_not_yet(attempt):
+    if seen_attempt is not None and seen_attempt != attempt.pk:
+        raise NotAllowed(
+            "Another request is in doubt now than when you opened this page. Go back and look that "
+            "one up."
+        )
+    if words := why_not_yet(attempt, outcome):
         raise NotAllowed(words)
     if outcome == Outcome.PAID:
         _must_be_plausible(attempt, receipt, paid_at)
@@ -98,6 +135,8 @@ def confirm(
         raise NotAllowed("Someone else must confirm what you proposed.")
     if attempt.disbursement.status != Status.IN_DOUBT:
         raise NotAllowed(_no_longer(attempt.disbursement))
+    if words := why_not_yet(attempt, settlement.outcome):
+        raise NotAllowed(words)
     # Before the evidence, which refuses what it overtakes.
     _decide(settlement, State.CONFIRMED, by, note)
     words = _let_it_count(settlement, attempt, by, note)
@@ -105,7 +144,11 @@ def confirm(
         closing = f"Settled by {settlement.proposed_by} and {by}: {in_words(settlement)}."
         cases.close_cases(kind, by=str(by), note=closing, disbursement=attempt.disbursement)
     _record("confirmed", settlement, by, source_address, note=note)
-    return words
+    if settlement.outcome == Outcome.PAID:
+        return words
+    if cases.money_may_have_moved(attempt.disbursement):
+        return f"{words} {cases.NEVER_AGAIN}"
+    return f"{words} It can be retried or cancelled."
 
 
 @transaction.atomic
@@ -184,8 +227,8 @@ def _let_it_count(settlement: Settlement, attempt: Attempt, by: User, note: str)
     """As if M-Pesa had said it, in the same transaction."""
     why = f"Settled by {settlement.proposed_by} and {by}. {settlement.evidence} {note}".strip()
     if settlement.outcome == Outcome.FAILED:
-        evidence.failed(attempt, code=CODE, words=why, by=str(by))
-        return "It failed; no money moved. It can be retried or cancelled."
+        evidence.failed(attempt, code=CODE, words=why, by=str(by), note=f"{TWO_SAY} {why}")
+        return TWO_SAY
     try:
         evidence.paid(
             attempt, receipt=settlement.mpesa_receipt, at=settlement.paid_at, by=str(by),
@@ -208,8 +251,17 @@ def _no_longer(disbursement: Disbursement) -> str:
     return f"{disbursement.reference} is {status}; only what is in doubt can be settled."
 
 
-def _times(count: int) -> str:
+def _often(count: int) -> str:
     return {0: "not once", 1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def _times(count: int, what: str) -> str:
+    number = {0: "no", 1: "one", 2: "two"}.get(count, str(count))
+    return f"{number} {what}{'' if count == 1 else 's'}"
+
+
+def _time(moment: datetime) -> str:
+    return f"{timezone.localtime(moment):%-d %B %H:%M}"
 
 
 def _record(

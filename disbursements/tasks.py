@@ -5,7 +5,15 @@ from datetime import timedelta
 from celery import shared_task
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import (
+    BooleanField,
+    Count,
+    Exists,
+    ExpressionWrapper,
+    OuterRef,
+    Q,
+    QuerySet,
+)
 from django.utils import timezone
 from structlog.contextvars import bound_contextvars
 
@@ -31,6 +39,12 @@ OVERDUE = {
     Status.PAID: "is paid but Mifos X doesn't show it after an hour. The borrower has the money; "
     "never pay it again. Its last recording error says what Mifos X wants.",
 }
+# Instead, where M-Pesa contradicted itself.
+OVERDUE_AND_UNSURE = (
+    "waits for a person, and money may have moved for it. Look it up in the M-Pesa statement, by "
+    "the receipt in its case or by number, sum and day. Don't pay it by another way before. Its "
+    "page says whether it can still be paid from here; if not, cancel it."
+)
 
 
 @shared_task
@@ -132,7 +146,7 @@ def sweep_failed() -> int:
         .filter(partner__shortcodes__in=_ready_shortcodes())
         .annotate(tries=Count("attempts", distinct=True))
         .filter(tries__lt=MOST_ATTEMPTS, partner__is_active=True)
-        .exclude(cases.is_open(*cases.MONEY_IN_QUESTION))
+        .exclude(cases.is_in_question())
     )
     found = 0
     for disbursement in ready[: sweeping.AT_ONCE]:
@@ -155,8 +169,11 @@ def _ready_shortcodes() -> QuerySet[MpesaShortcode]:
 def sweep_overdue() -> int:
     """What waited too long is put in front of a person, with what to do."""
     overdue = _overdue()
-    for disbursement in overdue.exclude(cases.is_open("overdue"))[: sweeping.AT_ONCE]:
-        words = OVERDUE[Status(disbursement.status)]
+    unsure = ExpressionWrapper(cases.must_be_looked_up(), BooleanField())
+    untold = overdue.exclude(cases.is_open("overdue")).annotate(is_unsure=unsure)
+    for disbursement in untold[: sweeping.AT_ONCE]:
+        unsure_words = OVERDUE_AND_UNSURE if disbursement.is_unsure else ""
+        words = unsure_words or OVERDUE[Status(disbursement.status)]
         cases.open_case("overdue", f"{disbursement.reference} {words}", disbursement=disbursement)
     return overdue.count()
 

@@ -206,7 +206,8 @@ def _why_not_taken(answer: Answer) -> str:
 
 
 def _host(connection: MifosConnection) -> str:
-    return f"https://{connection.hook_host}" if connection.hook_host else settings.PUBLIC_URL
+    """In words; a host name for hooks is a secret, and whoever may see the partner reads this."""
+    return "the host name for hooks" if connection.hook_host else settings.PUBLIC_URL
 
 
 # -- products and loans

@@ -233,7 +233,7 @@ def register_hook(
     if not url:
         raise ValueError("Make a webhook address first.")
     if len(url) > LONGEST_URL:
-        raise ValueError(f"{url} is longer than the {LONGEST_URL} characters Mifos X can keep.")
+        raise ValueError(f"The address is longer than the {LONGEST_URL} characters Mifos X keeps.")
     mifos = port.client_of(connection)
     ours = [h for h in mifos.get_hooks() if h.id == connection.hook_id or h.url == url]
     if ours:

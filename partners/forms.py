@@ -72,6 +72,7 @@ class WriteOnlySecrets(Audited):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cleared: set[str] = set()
+        self.kept: set[str] = set()
         for name in self.secrets:
             is_saved = bool(self.instance.pk and getattr(self.instance, name))
             field = self.fields[name]
@@ -90,6 +91,9 @@ class WriteOnlySecrets(Audited):
                     .objects.values_list(name, flat=True)
                     .get(pk=self.instance.pk)
                 )
+                # By what was understood: spaces alone are typed, and nothing.
+                if cleaned[name]:
+                    self.kept.add(name)
         return cleaned
 
     def voids_proof(self) -> bool:
@@ -245,9 +249,7 @@ class MifosConnectionForm(WriteOnlySecrets):
             "oauth_client_secret": ("oauth_token_url",),
         }
         for name, its_addresses in goes_to.items():
-            is_saved = bool(self.instance.pk and self.cleaned_data.get(name))
-            is_kept = is_saved and not self.data.get(self.add_prefix(name))
-            if is_kept and any(self._moves(address) for address in its_addresses):
+            if name in self.kept and any(self._moves(address) for address in its_addresses):
                 self.add_error(name, "The address changed: type this again, for the new server.")
 
     def _moves(self, name: str) -> bool:
@@ -356,6 +358,8 @@ class MpesaShortcodeForm(WriteOnlySecrets):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if not settings.OUTBOUND_ALLOW_HTTP:
+            self.fields.pop("base_url_override", None)
         self._show_fingerprints("certificate")
 
     def clean_base_url_override(self) -> str:
@@ -392,7 +396,22 @@ class MpesaShortcodeForm(WriteOnlySecrets):
         self._needs_a_credential(cleaned)
         if cleaned.get("base_url_override") and cleaned.get("environment") == "production":
             self.add_error("base_url_override", "Production has Safaricom's own address.")
+        self._keep_saved_secrets_where_they_belong()
         return cleaned
+
+    def _keep_saved_secrets_where_they_belong(self) -> None:
+        """One environment's secrets are wrong in the other, and a wrong try counts; and whoever
+        names another server must know what is sent to it. A password that is encrypted for
+        somebody else's certificate is theirs to read."""
+        changed, kept = {*self.changed_data}, self.kept - self.cleared
+        if changed & {"environment", "base_url_override"}:
+            for name in sorted(kept):
+                self.add_error(name, "This belongs to where it was saved for: give the new one.")
+        elif "certificate" in changed and "initiator_password" in kept:
+            self.add_error(
+                "initiator_password", "The certificate changed: type the password again, which is "
+                "encrypted for it.",
+            )  # fmt: skip
 
     def _clear(self, cleaned: dict[str, Any], name: str) -> None:
         if cleaned.get(name):

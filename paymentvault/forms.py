@@ -1,12 +1,19 @@
 """How every form of the portal looks and behaves."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django import forms
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import connection
 from django.db.models import Model
 from django.forms.renderers import TemplatesSetting
+
+# Days far from ours can't be reckoned with: the day after the last one is none.
+OF_THIS_CENTURY = [
+    MinValueValidator(date(2000, 1, 1), "Enter a day of this century."),
+    MaxValueValidator(date(2099, 12, 31), "Enter a day of this century."),
+]
 
 
 class Renderer(TemplatesSetting):

@@ -20,7 +20,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.module_loading import autodiscover_modules
 
 from paymentvault import doorbell, sweeping
-from paymentvault.models import Job, JobFile, User
+from paymentvault.models import DoneOnce, Job, JobFile, User
 
 log = structlog.get_logger(__name__)
 
@@ -31,21 +31,29 @@ Work = Callable[["Running"], str]
 # it may have done half of its work, and a person must look.
 SILENT_TOO_LONG = timedelta(minutes=5)
 PIECE = 256 * 1024
+# A file holds names and numbers of people; who wants it later makes it anew.
+FILES_KEPT = timedelta(days=1)
+KEPT = timedelta(days=90)
+DELETED_AT_ONCE = 200
 
 _kinds: dict[str, Work] = {}
 _shown_to: dict[str, str] = {}
+_file_needs: dict[str, str] = {}
 
 
-def kind(name: str, *, shown_to: str = "") -> Callable[[Work], Work]:
+def kind(name: str, *, shown_to: str = "", file_needs: str = "") -> Callable[[Work], Work]:
     """Register what does the work of a kind; it returns the outcome in words.
 
-    Whoever has the right `shown_to` may watch it too, besides the person who started it.
+    Whoever has the right `shown_to` may watch it too, besides the person who started it. Its file
+    is given only to who has the right `file_needs` at that moment.
     """
 
     def registered(work: Work) -> Work:
         _kinds[name] = work
         if shown_to:
             _shown_to[name] = shown_to
+        if file_needs:
+            _file_needs[name] = file_needs
         return work
 
     return registered
@@ -62,6 +70,10 @@ def _work_of(name: str) -> Work:
 
 class Broken(Exception):
     """Why a job can't go on, in words for whoever started it."""
+
+
+class GivenUp(Exception):
+    """The job was called broken off while its worker was slow; nothing more may be done for it."""
 
 
 class Running:
@@ -87,16 +99,23 @@ class Running:
         for part in content:
             held += part
             while len(held) >= PIECE:
-                JobFile.objects.create(job=self.job, number=number, content=bytes(held[:PIECE]))
+                self._keep_piece(number, bytes(held[:PIECE]))
                 del held[:PIECE]
                 number += 1
-        JobFile.objects.create(job=self.job, number=number, content=bytes(held))
+        self._keep_piece(number, bytes(held))
+
+    def _keep_piece(self, number: int, content: bytes) -> None:
+        self._save()
+        JobFile.objects.create(job=self.job, number=number, content=content)
 
     def _save(self, **changes: Any) -> None:
-        # Also the sign of life, which keeps a sweeper from calling it broken off.
-        Job.objects.filter(pk=self.job.pk, state=State.RUNNING).update(
+        """Raises GivenUp if a sweeper called it broken off, and somebody may have begun it anew."""
+        # Also the sign of life, which keeps a sweeper from doing so.
+        is_running = Job.objects.filter(pk=self.job.pk, state=State.RUNNING).update(
             leased_until=timezone.now() + SILENT_TOO_LONG, **changes
         )
+        if not is_running:
+            raise GivenUp
 
 
 def start(
@@ -137,6 +156,9 @@ def run(pk: str) -> str:
         state, words = State.DONE, _work_of(running.job.kind)(running)
     except Broken as broken:
         state, words = State.FAILED, str(broken)
+    except GivenUp:
+        log.warning("job_given_up", job_id=pk, kind=running.job.kind)
+        return "It was given up meanwhile."
     except Exception as error:
         log.exception("job_broke", job_id=pk, kind=running.job.kind)
         state, words = State.FAILED, f"A fault of ours ({type(error).__name__}) broke it off."
@@ -147,12 +169,22 @@ def run(pk: str) -> str:
 @shared_task(name="paymentvault.tasks.sweep_jobs")
 @sweeping.sweeper
 def sweep_jobs() -> int:
-    """Ring for jobs that nobody took, and say so of those whose worker died."""
+    """Ring for jobs that nobody took, say so of those whose worker died, and clear up."""
     now = timezone.now()
     silent = Job.objects.filter(state=State.RUNNING, leased_until__lt=now)
     _end(silent, State.FAILED, "Its worker died. Look at what it had done, then start it anew.")
+    _delete(JobFile.objects.filter(job__ended_at__lt=now - FILES_KEPT))
+    _delete(Job.objects.filter(ended_at__lt=now - KEPT))
+    _delete(DoneOnce.objects.filter(at__lt=now - KEPT))
     waiting = Job.objects.filter(state=State.WAITING, due_at__lte=now)
     return sweeping.ring_for_due(run_job, waiting, again_after=timedelta(seconds=30))
+
+
+def _delete(old: QuerySet[Any]) -> None:
+    """Some of them; the next sweep goes on."""
+    keys = list(old.order_by().values_list("pk", flat=True)[:DELETED_AT_ONCE])
+    if keys:
+        old.model._default_manager.filter(pk__in=keys).delete()
 
 
 def _way_back(url: str) -> str:
@@ -182,4 +214,20 @@ def latest(name: str, *, about: str) -> Job | None:
 
 
 def has_file(job: Job) -> bool:
-    return job.state == State.DONE and job.pieces.exists()
+    return job.state == State.DONE and not _is_too_old(job) and job.pieces.exists()
+
+
+def had_file(job: Job) -> bool:
+    """Whether it made one that is deleted, or is being deleted piece by piece."""
+    made_one = bool(job.lines) and "file" in job.lines[0]
+    return job.state == State.DONE and made_one and _is_too_old(job)
+
+
+def may_have_file(job: Job, user: User) -> bool:
+    """Asked at each download: rights end, and files stay."""
+    needed = _file_needs.get(job.kind)
+    return not needed or user.has_perm(needed)
+
+
+def _is_too_old(job: Job) -> bool:
+    return job.ended_at is not None and job.ended_at < timezone.now() - FILES_KEPT

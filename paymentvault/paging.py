@@ -16,6 +16,8 @@ from django.http import QueryDict
 PER_PAGE = 50
 # Beyond this many rows a filter's total says "more than".
 COUNTED_UP_TO = 10_000
+# A redirect takes about 2,000 characters.
+LONGEST_QUERY = 1_500
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,11 @@ def totals(rows: QuerySet[Any], *, of: str = "") -> Totals:
     is_more = found["count"] > COUNTED_UP_TO
     total = None if is_more or not of else found["sum"] or Decimal(0)
     return Totals(found["count"], total, is_more)
+
+
+def with_filters(path: str, query: str) -> str:
+    """The address of a filtered list; without the filters, where browsers wouldn't take it."""
+    return f"{path}?{query}" if query and len(query) <= LONGEST_QUERY else path
 
 
 def _beyond(rows: QuerySet[Any], columns: tuple[str, ...], edge: list[Any] | None) -> QuerySet[Any]:

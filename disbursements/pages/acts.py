@@ -7,17 +7,18 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.timezone import localtime
 
-from disbursements import again, approval, cases, doubt
+from disbursements import again, approval, cases, doubt, settlement
 from disbursements.approval import NotAllowed
 from disbursements.holds import NOT_RELEASABLE, PUT_RIGHT_IN_MIFOS
 from disbursements.models import Disbursement
 from disbursements.pages.fields import SumField
-from disbursements.pages.notices import hold_words
+from disbursements.pages.notices import hold_words, moved
 from disbursements.pages.whole import Whole, found
 from disbursements.states import NEXT, AttemptStatus, Status, TransitionRefused
 from paymentvault.acts import Act, NoteForm, ReasonForm, confirmed, user_of
@@ -29,6 +30,7 @@ from paymentvault.templatetags.portal import kes, msisdn
 DECIDE, SETTLE = "disbursements.approve_disbursement", "disbursements.settle_disbursement"
 # What is safe to do again, and pays nothing.
 TEND = "disbursements.change_case"
+SHOWN = signing.Signer(salt="the attempt that a page showed")
 # From here on a slip of the hand costs too much: the sum must be typed.
 LARGE = Decimal(100_000)
 BY_ANOTHER = "Someone else must approve what you entered."
@@ -46,7 +48,7 @@ class OneAct:
     is_checked: bool = False
     """It lets money go, so whoever entered the disbursement can't do it."""
     is_stopped_by_question: bool = False
-    """Not while nobody knows where the money is."""
+    """Not once M-Pesa has contradicted itself about where the money is."""
     why_not: Callable[[Whole], str] = field(default=lambda whole: "")
 
 
@@ -100,8 +102,8 @@ def why_not(act: OneAct, whole: Whole, user: User) -> str:
         return f"{whole.disbursement.reference} is {whole.status.label.lower()} now."
     if act.is_checked and whole.disbursement.requested_by == user:
         return BY_ANOTHER
-    if act.is_stopped_by_question and whole.has_open_case(*cases.MONEY_IN_QUESTION):
-        return "Nobody knows for sure where the money is. Settle its case first."
+    if act.is_stopped_by_question and whole.is_in_question:
+        return cases.NEVER_AGAIN
     return act.why_not(whole)
 
 
@@ -146,7 +148,27 @@ class ApproveForm(PayingForm, NoteForm):
     pass
 
 
-class RetryForm(PayingForm, ReasonForm):
+class OfAttempt(forms.Form):
+    """Is about the attempt that its page showed; what it is about can't be made up."""
+
+    attempt = forms.CharField(widget=forms.HiddenInput, required=False)
+
+    def __init__(self, *args: Any, shown: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["attempt"] = SHOWN.sign(str(shown))
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        try:
+            cleaned["attempt"] = int(SHOWN.unsign(cleaned.get("attempt", "")))
+        except signing.BadSignature as error:
+            raise forms.ValidationError(
+                "The page came back incomplete. Nothing was changed. Go back and open it anew."
+            ) from error
+        return cleaned
+
+
+class RetryForm(OfAttempt, PayingForm, ReasonForm):
     pass
 
 
@@ -214,8 +236,8 @@ def reject(request: HttpRequest, pk: int) -> HttpResponse:
     return _asked(request, "reject", one, approval.reject, done="Rejected", act={
         "title": f"Reject {in_kes(one)} to {whom(one)}?",
         "verb": f"Reject {one.reference}",
-        "consequence": "No money has moved and none will. It is final: this approval of the loan "
-        "is never paid. The loan in Mifos X stays as it is.",
+        "consequence": f"{moved(one)} It is final: this approval of the loan is never paid. The "
+        "loan in Mifos X stays as it is.",
         "is_dangerous": True,
     }, following="It won't be paid.")  # fmt: skip
 
@@ -240,7 +262,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     return _asked(request, "cancel", one, approval.cancel, done="Cancelled", act={
         "title": f"Cancel {in_kes(one)} to {whom(one)}?",
         "verb": f"Cancel {one.reference}",
-        "consequence": f"No money has moved and none will by this disbursement. {_comes_back(one)}",
+        "consequence": f"{moved(one)} No more will move by this disbursement. {_comes_back(one)}",
         "is_dangerous": True,
     }, following="It won't be paid.")  # fmt: skip
 
@@ -262,14 +284,16 @@ def _comes_back(one: Disbursement) -> str:
 @needs(DECIDE)
 def retry(request: HttpRequest, pk: int) -> HttpResponse:
     one = found(pk)
+    by_two = one.failure_code == settlement.CODE
+    proof = settlement.TWO_SAY.rstrip(".") if by_two else "Proof that no money moved"
     return _asked(request, "retry", one, approval.retry, done="Retried", act={
         "title": f"Try again to pay {in_kes(one)} to {whom(one)}?",
         "verb": f"Retry and pay {in_kes(one)}",
         "consequence": f"M-Pesa will be asked anew, under a new ID. {NO_WAY_BACK}",
-        "facts": [*facts(one), ("Proof that no money moved", _proof(one))],
+        "facts": [*facts(one), (proof, _proof(one))],
         "form": RetryForm,
         "is_dangerous": True,
-    }, following="Sending now.")  # fmt: skip
+    }, following="Sending now.", shown=approval.last_attempt(one))  # fmt: skip
 
 
 def _proof(one: Disbursement) -> str:
@@ -321,6 +345,7 @@ def _asked(
     done: str = "",
     following: str = "",
     message: str = "",
+    shown: int | None = None,
 ) -> HttpResponse:
     """The page of an act, or the disbursement's with why it can't be done now."""
     user, back = user_of(request), reverse("disbursements:detail", args=[one.pk])
@@ -330,11 +355,14 @@ def _asked(
 
     def carry_out(form: Any) -> str:
         said = {says: form.cleaned_data["reason"]}
+        if shown is not None:
+            said["seen_attempt"] = form.cleaned_data["attempt"]
         do(one, by=user, source_address=source_address(request), **said)
         return message or f"{done} {one.reference}. {following}"
 
     page = Act(**{"facts": facts(one), "back": back} | act)
+    about: dict[str, Any] = {"one": one} if issubclass(page.form, PayingForm) else {}
     return confirmed(
         request, page, do=carry_out, refusals=(NotAllowed, TransitionRefused),
-        form_kwargs={"one": one} if issubclass(page.form, PayingForm) else None,
+        form_kwargs=about | ({} if shown is None else {"shown": shown}),
     )  # fmt: skip

@@ -13,7 +13,7 @@ from django.contrib import messages
 from django.core import signing
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
@@ -27,6 +27,7 @@ from paymentvault import acts, audit, jobs
 from paymentvault.acts import Act, Refusal, user_of
 from paymentvault.addresses import source_address
 from paymentvault.models import Job, User
+from paymentvault.paging import with_filters
 from paymentvault.rights import needs
 
 log = structlog.get_logger(__name__)
@@ -222,11 +223,13 @@ def carry_out(running: jobs.Running) -> str:
     if not running.by.is_active or not running.by.has_perm(MAY_APPROVE):
         raise jobs.Broken("You may not approve disbursements any more. Nothing was approved.")
     approved = total = 0
-    for number, (pk, amount) in enumerate(running.given["amounts"].items(), start=1):
+    for number, (pk, amount) in enumerate(running.given["amounts"].items()):
+        # Stops here if the job was given up meanwhile, before anything more is approved.
+        running.progress(number)
         line, paid = _approve_one(int(pk), Decimal(amount), running)
         approved, total = approved + (line["result"] == "ok"), total + paid
         running.tell(line)
-        running.progress(number)
+    running.progress(len(running.given["amounts"]))
     others = len(running.given["amounts"]) - approved
     words = f"{_count(approved)} approved, KES {total:,}; they are being sent to M-Pesa."
     return words + (f" {others:,} not: each says why." if others else "")
@@ -257,11 +260,7 @@ def _approve_one(pk: int, amount: Decimal, running: jobs.Running) -> tuple[dict[
 
 def _back(request: HttpRequest) -> str:
     """The list as it was filtered."""
-    query: QueryDict = request.GET.copy()
-    for name in ("pick", "all"):
-        query.pop(name, None)
-    path = reverse("disbursements:list")
-    return f"{path}?{query.urlencode()}" if query else path
+    return with_filters(reverse("disbursements:list"), DisbursementFilter.known_query(request.GET))
 
 
 def _count(number: int) -> str:

@@ -8,6 +8,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 
 from disbursements import again as set_going
 from disbursements import callback_bodies, doubt
@@ -119,7 +120,7 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
         "is. Nothing is sent to M-Pesa.",
         facts=[
             ("Kind", callback.get_kind_display()),
-            ("Received", f"{callback.received_at:%-d %B %Y %H:%M:%S} UTC"),
+            ("Received", f"{timezone.localtime(callback.received_at):%-d %B %Y %H:%M:%S}"),
             ("Disbursement", one.reference if one else ""),
             ("What came of it", callback.outcome),
         ],

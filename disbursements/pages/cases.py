@@ -16,6 +16,7 @@ from disbursements.pages.inbox import FilterForm, PartnerField, search_field
 from partners.models import Partner
 from paymentvault.acts import Act, ReasonForm, confirmed, user_of
 from paymentvault.addresses import source_address
+from paymentvault.models import User
 from paymentvault.paging import Pager, totals
 from paymentvault.rights import needs
 
@@ -65,17 +66,20 @@ def index(request: HttpRequest) -> HttpResponse:
     form = CaseFilter(request.GET)
     page = Pager(per_page=25).page(_with_what_they_are_about(form.rows), request.GET)
     shown = {"form": form, "page": page, "totals": totals(form.rows),
-             "rows": [_row(case) for case in page]}  # fmt: skip
+             "rows": [_row(case, user_of(request)) for case in page]}  # fmt: skip
     return render(request, "cases/list.html", shown)
 
 
 @needs("disbursements.change_case")
 def close(request: HttpRequest, pk: int) -> HttpResponse:
     case = get_object_or_404(_with_what_they_are_about(Case.objects.all()), pk=pk)
-    kind, row = cases.kind_of(case), _row(case)
+    kind, row = cases.kind_of(case), _row(case, user_of(request))
     back = row["link"] if case.disbursement else reverse("cases:list")
     if request.method != "POST" and case.closed_at:
         messages.warning(request, f"The case was closed already by {case.closed_by}.")
+        return redirect(back)
+    if request.method != "POST" and (words := cases.why_not_close(case, user_of(request))):
+        messages.warning(request, f"{words} Nothing was changed.")
         return redirect(back)
     act = Act(
         title=f"Close the case “{kind.label}” of {row['about']}?",
@@ -89,19 +93,19 @@ def close(request: HttpRequest, pk: int) -> HttpResponse:
 
     def carry_out(form: forms.Form) -> str:
         cases.close(
-            case, by=user_of(request).get_username(), note=form.cleaned_data["reason"],
+            case, by=user_of(request), note=form.cleaned_data["reason"],
             source_address=source_address(request),
         )  # fmt: skip
         return f"Closed the case “{kind.label}” of {row['about']}."
 
-    return confirmed(request, act, do=carry_out, refusals=(cases.ClosedAlready,))
+    return confirmed(request, act, do=carry_out, refusals=(cases.ClosedAlready, cases.MayNotClose))
 
 
 def _with_what_they_are_about(rows: Rows) -> Rows:
     return rows.select_related("disbursement__partner", "shortcode__partner", "connection__partner")
 
 
-def _row(case: Case) -> dict[str, Any]:
+def _row(case: Case, user: User) -> dict[str, Any]:
     """A case with what it is about and where that is looked at."""
     about = case.disbursement or case.shortcode or case.connection
     link = ""
@@ -115,5 +119,8 @@ def _row(case: Case) -> dict[str, Any]:
         "about": about or "Payment Vault",
         "partner": about.partner if about else None,
         "link": link,
+        "may_close": user.has_perm("disbursements.change_case")
+        and not case.closed_at
+        and not cases.why_not_close(case, user),
         "tone": "bad" if case.kind in cases.MONEY_IN_QUESTION else "warn",
     }

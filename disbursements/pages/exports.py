@@ -17,6 +17,7 @@ from disbursements.pages.filters import DisbursementFilter, Rows
 from paymentvault import acts, audit, jobs
 from paymentvault.acts import Act, user_of
 from paymentvault.addresses import source_address
+from paymentvault.paging import with_filters
 from paymentvault.rights import needs
 
 MAY_EXPORT = "disbursements.export_disbursement"
@@ -41,7 +42,7 @@ def export(request: HttpRequest, form: str) -> HttpResponseBase:
     chosen = DisbursementFilter(request.GET, user=user_of(request))
     if not chosen.is_valid():
         # The list says what is wrong.
-        return redirect(f"{reverse('disbursements:list')}?{request.GET.urlencode()}")
+        return redirect(with_filters(reverse("disbursements:list"), chosen.url_query()))
     keys = list(chosen.in_order().values_list("pk", flat=True)[: AT_ONCE + 1])
     if len(keys) > AT_ONCE:
         return _prepared(request, chosen, form)
@@ -55,7 +56,7 @@ def export(request: HttpRequest, form: str) -> HttpResponseBase:
 
 
 def _prepared(request: HttpRequest, chosen: DisbursementFilter, form: str) -> HttpResponse:
-    back = f"{reverse('disbursements:list')}?{chosen.url_query()}"
+    back = with_filters(reverse("disbursements:list"), chosen.url_query())
     act = Act(
         title=f"Prepare a large {NAMES[form]} file?",
         verb="Prepare the file",
@@ -79,7 +80,7 @@ def _prepared(request: HttpRequest, chosen: DisbursementFilter, form: str) -> Ht
     return acts.confirmed(request, act, do=start, then=lambda: started[0])
 
 
-@jobs.kind("export")
+@jobs.kind("export", file_needs=MAY_EXPORT)
 def write(running: jobs.Running) -> str:
     """The same in the background."""
     if not running.by.is_active or not running.by.has_perm(MAY_EXPORT):

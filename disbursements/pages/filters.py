@@ -14,7 +14,6 @@ import django_filters as filters
 from django import forms
 from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import BooleanField, F, Func, Q, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
@@ -26,10 +25,14 @@ from disbursements.pages.notices import HOLD_WORDS
 from disbursements.pages.waits import BANDS, what_waits
 from disbursements.states import Status
 from partners.models import LoanProduct, Partner
+from paymentvault.forms import OF_THIS_CENTURY
 from paymentvault.models import User
 from paymentvault.paging import Pager, Sort
 
 Rows = QuerySet[Disbursement]
+
+# More are too many to choose from.
+MOST_PRODUCTS = 500
 
 # Recording takes seconds; what isn't recorded by then is worth a look.
 RECORDED_WITHIN = timedelta(minutes=5)
@@ -172,10 +175,7 @@ def _day(field: str, method: str, label: str) -> filters.DateFilter:
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
         input_formats=["%Y-%m-%d", "%d/%m/%Y"],
         error_messages={"invalid": "Enter a day such as 2026-11-23."},
-        validators=[
-            MinValueValidator(date(2000, 1, 1), "Enter a day of this century."),
-            MaxValueValidator(date(2099, 12, 31), "Enter a day of this century."),
-        ],
+        validators=OF_THIS_CENTURY,
     )  # fmt: skip
 
 
@@ -232,19 +232,26 @@ class DisbursementFilter(filters.FilterSet):
     def __init__(self, data: QueryDict, *, user: User) -> None:
         self.query = self._what_counts(data)
         super().__init__(self.query)
-        self.sort = "amount" if data.get("sort") == "amount" else ""
+        self.sort = self._sort_of(data)
         self.user = user
         # Read once: the choice, its check and its words need them.
         self.partners = {p.code: p for p in Partner.objects.only("code", "name")}
-        self.products = {
-            str(p.pk): p for p in LoanProduct.objects.select_related("connection__partner")
-        }
+        self.products = self._products()
         self.filters["partner"].extra["choices"] = [
             (p.code, p.name) for p in self.partners.values()
         ]
         self.filters["product"].extra["choices"] = [
             (pk, f"{p.name} ({p.connection.partner})") for pk, p in self.products.items()
         ]
+
+    def _products(self) -> dict[str, LoanProduct]:
+        """As many as a person can choose from, and the one that was asked for."""
+        all_of_them = LoanProduct.objects.select_related("connection__partner")
+        found = {str(p.pk): p for p in all_of_them[:MOST_PRODUCTS]}
+        asked = self.query.get("product", "")
+        if len(found) == MOST_PRODUCTS and re.fullmatch("[0-9]{1,18}", asked):
+            found |= {str(p.pk): p for p in all_of_them.filter(pk=asked)}
+        return found
 
     @property
     def rows(self) -> Rows:
@@ -277,6 +284,18 @@ class DisbursementFilter(filters.FilterSet):
             if values := [text for v in data.getlist(name) if (text := v.strip())]:
                 query.setlist(name, values)
         return query
+
+    @staticmethod
+    def _sort_of(data: QueryDict) -> str:
+        return "amount" if data.get("sort") == "amount" else ""
+
+    @classmethod
+    def known_query(cls, data: QueryDict) -> str:
+        """What of a URL is ours, without reading what there is to choose from."""
+        query = cls._what_counts(data)
+        if sort := cls._sort_of(data):
+            query["sort"] = sort
+        return query.urlencode()
 
     def url_query(self, **changes: str) -> str:
         """What leads here again, sorted alike, with changes; one to "" is left out."""

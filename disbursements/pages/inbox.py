@@ -10,6 +10,7 @@ from django.utils import timezone
 from disbursements.models import Attempt, Inquiry
 from disbursements.pages.filters import REFERENCE, Chip
 from partners.models import Partner
+from paymentvault.forms import OF_THIS_CENTURY
 
 
 class FilterForm(forms.Form):
@@ -56,6 +57,7 @@ def day_field(label: str) -> forms.DateField:
         label=label, required=False, input_formats=["%Y-%m-%d", "%d/%m/%Y"],
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
         error_messages={"invalid": "Enter a day such as 2026-11-23."},
+        validators=OF_THIS_CENTURY,
     )  # fmt: skip
 
 

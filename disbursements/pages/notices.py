@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from disbursements import cases, settlement
 from disbursements.holds import NOT_RELEASABLE, Hold
-from disbursements.models import Case
+from disbursements.models import Case, Disbursement
 from disbursements.pages.whole import Whole, theirs
 from disbursements.results import Meaning, of
 from disbursements.states import TONE, AttemptStatus, Status
@@ -19,6 +19,10 @@ from partners.models import MpesaShortcode
 from paymentvault.models import User
 
 NOTHING_MOVED = "No money has moved."
+MAY_HAVE_MOVED = (
+    "Money may have moved for it. Look it up in the M-Pesa statement first, by the receipt in its "
+    "case or by number, sum and day. Never pay it by another way before."
+)
 NOT_ANOTHER_WAY = "Don't pay it by another way meanwhile: the borrower may be paid twice."
 
 HOLD_WORDS: dict[Hold, str] = {
@@ -60,6 +64,13 @@ class Notice:
     """What to press, for who may: address and words."""
 
 
+def moved(one: Disbursement) -> str:
+    """Whether money has moved for one that isn't paid, as far as anybody knows."""
+    if vars(one)["must_be_looked_up"]:
+        return MAY_HAVE_MOVED
+    return settlement.TWO_SAY if one.failure_code == settlement.CODE else NOTHING_MOVED
+
+
 def hold_words(holds: list[str]) -> str:
     """Short words for holds: "it is a top-up, the client is not active"."""
     known = {str(hold): words for hold, words in HOLD_WORDS.items()}
@@ -77,7 +88,8 @@ def notices(whole: Whole, user: User) -> list[Notice]:
 def _case(case: Case, user: User) -> Notice:
     tone = "bad" if case.kind in cases.MONEY_IN_QUESTION else "warn"
     close = (reverse("cases:close", args=[case.pk]), "Close this case…")
-    links = (close,) if user.has_perm("disbursements.change_case") else ()
+    may_close = user.has_perm("disbursements.change_case") and not cases.why_not_close(case, user)
+    links = (close,) if may_close else ()
     return Notice(tone, f"Open case: {cases.kind_of(case).label}.", case.words, links=links)
 
 
@@ -102,8 +114,8 @@ def _proposal(whole: Whole, user: User) -> Notice:
 
 
 def _received(whole: Whole, user: User) -> Notice:
-    return Notice(TONE[Status.RECEIVED], "It has just come in.", f"{NOTHING_MOVED} It is decided "
-                  "within seconds whether it can be paid.")  # fmt: skip
+    words = f"{moved(whole.disbursement)} It is decided within seconds whether it can be paid."
+    return Notice(TONE[Status.RECEIVED], "It has just come in.", words)
 
 
 def _awaiting(whole: Whole, user: User) -> Notice:
@@ -112,7 +124,8 @@ def _awaiting(whole: Whole, user: User) -> Notice:
         following = "You entered it, so someone else must approve it."
     else:
         following = "Once it is approved, M-Pesa is asked at once to pay it."
-    return Notice("wait", "It waits for a person's approval.", f"{why} {NOTHING_MOVED} {following}")
+    words = f"{why} {moved(whole.disbursement)} {following}"
+    return Notice("wait", "It waits for a person's approval.", words)
 
 
 def _held(whole: Whole, user: User) -> Notice:
@@ -122,11 +135,11 @@ def _held(whole: Whole, user: User) -> Notice:
     following = _put_right(whole, stuck) if stuck else ""
     if stuck and free:
         following += f" The rest could be released: {hold_words(free)}."
-    elif free and whole.has_open_case(*cases.MONEY_IN_QUESTION):
-        following = "It can't be released before its case is settled."
     elif free:
         following = "Release it, if it is right to pay it in spite of that, or cancel it."
-    return Notice("warn", f"It is held. {one.hold_words}", f"{NOTHING_MOVED} {following}")
+    if whole.is_in_question:
+        following = cases.NOT_FROM_HERE
+    return Notice("warn", f"It is held. {one.hold_words}", f"{moved(one)} {following}")
 
 
 def _put_right(whole: Whole, stuck: list[str]) -> str:
@@ -141,13 +154,13 @@ def _put_right(whole: Whole, stuck: list[str]) -> str:
 
 def _approved(whole: Whole, user: User) -> Notice:
     one, attempt = whole.disbursement, whole.attempt
-    moved = NOTHING_MOVED
-    if attempt and attempt.status == AttemptStatus.NOT_SENT:
-        moved = "No money has moved: the request provably didn't leave us."
+    said = moved(one)
+    if said == NOTHING_MOVED and attempt and attempt.status == AttemptStatus.NOT_SENT:
+        said = "No money has moved: the request provably didn't leave us."
     if one.waits_for:
         following = f"It is tried again by itself {_when(one.due_at)}."
-        return Notice("warn", f"It is approved but waits: {one.waits_for}", f"{moved} {following}")
-    return Notice("busy", "It is approved and goes next.", f"{moved} M-Pesa is asked to pay it as "
+        return Notice("warn", f"It is approved but waits: {one.waits_for}", f"{said} {following}")
+    return Notice("busy", "It is approved and goes next.", f"{said} M-Pesa is asked to pay it as "
                   "soon as its turn comes.")  # fmt: skip
 
 
@@ -194,15 +207,18 @@ def _questions(whole: Whole) -> str:
 
 def _failed(whole: Whole, user: User) -> Notice:
     one = whole.disbursement
-    if whole.has_open_case(*cases.MONEY_IN_QUESTION):
-        following = "Don't retry it before its case is settled: money may have moved after all."
-        return Notice("bad", one.failure_words or "It failed.", following, code=one.failure_code)
+    if whole.is_in_question:
+        what, following = one.failure_words or "It failed.", f"{moved(one)} {cases.NOT_FROM_HERE}"
+        return Notice("bad", what, following, code=one.failure_code)
     if one.failure_code == settlement.CODE:
-        what = "Two people settled that it was not paid."
-        return Notice("bad", what, f"{one.failure_words} {NOTHING_MOVED} Retry it or cancel it.")
+        following = (
+            "M-Pesa itself has not said so: should it have paid after all, a retry pays the "
+            "borrower twice. Retry it or cancel it."
+        )
+        return Notice("bad", settlement.TWO_SAY, f"{one.failure_words} {following}")
     return Notice(
         "bad", f"M-Pesa did not pay it: {one.failure_words}",
-        f"{NOTHING_MOVED} {_after_failure(whole)}", code=one.failure_code,
+        f"{moved(one)} {_after_failure(whole)}", code=one.failure_code,
     )  # fmt: skip
 
 
@@ -249,7 +265,9 @@ def _over(whole: Whole, user: User) -> Notice:
     if attempt and attempt.status == AttemptStatus.PAID:
         receipt = f"Yet M-Pesa paid it, receipt {attempt.receipt}."
         return Notice("bad", what, f"{receipt} Money has moved: never pay it again.")
-    return Notice("wait", what, f"{NOTHING_MOVED} {_after_its_end(whole)}")
+    unsure = moved(whole.disbursement)
+    tone = "warn" if unsure == MAY_HAVE_MOVED else "wait"
+    return Notice(tone, what, f"{unsure} {_after_its_end(whole)}")
 
 
 def _after_its_end(whole: Whole) -> str:

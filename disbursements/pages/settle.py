@@ -12,7 +12,7 @@ from django.urls import reverse
 from disbursements import cases, settlement
 from disbursements.approval import NotAllowed
 from disbursements.models import Disbursement, Settlement
-from disbursements.pages.acts import ACTS, SETTLE, facts, in_kes, whom, why_not
+from disbursements.pages.acts import ACTS, SETTLE, OfAttempt, facts, in_kes, whom, why_not
 from disbursements.pages.whole import Whole, found
 from paymentvault.acts import Act, ReasonForm, confirmed, user_of
 from paymentvault.addresses import source_address
@@ -22,7 +22,7 @@ from paymentvault.templatetags.portal import exactly
 Outcome = Settlement.Outcome
 
 
-class ProposeForm(forms.Form):
+class ProposeForm(OfAttempt):
     outcome = forms.ChoiceField(
         label="What became of it",
         choices=Outcome.choices,
@@ -97,7 +97,8 @@ def propose(request: HttpRequest, pk: int) -> HttpResponse:
         given = form.cleaned_data
         settlement.propose(
             one, outcome=given["outcome"], receipt=given["receipt"], paid_at=form.paid_time(),
-            evidence_words=given["evidence"], by=user, source_address=source_address(request),
+            evidence_words=given["evidence"], by=user, seen_attempt=given["attempt"],
+            source_address=source_address(request),
         )  # fmt: skip
         return f"Proposed. Nothing follows until a second person confirms it for {one.reference}."
 
@@ -110,7 +111,10 @@ def propose(request: HttpRequest, pk: int) -> HttpResponse:
         facts=[*facts(one), *_request_facts(whole)],
         form=ProposeForm,
     )
-    return confirmed(request, page, do=carry_out, refusals=(NotAllowed,))
+    return confirmed(
+        request, page, do=carry_out, refusals=(NotAllowed,),
+        form_kwargs={"shown": whole.attempt.pk if whole.attempt else 0},
+    )  # fmt: skip
 
 
 def _why_not_propose(whole: Whole, *, user_words: str) -> str:
@@ -119,7 +123,8 @@ def _why_not_propose(whole: Whole, *, user_words: str) -> str:
     if whole.proposal:
         return "Your proposal waits for a second person."
     assert whole.attempt is not None  # noqa: S101 -- else it can't be settled
-    return settlement.why_not_yet(whole.attempt)
+    # Whoever may say "not paid" may say "paid"; the other way round it takes longer.
+    return settlement.why_not_yet(whole.attempt, Outcome.PAID)
 
 
 def _request_facts(whole: Whole) -> list[tuple[str, Any]]:
@@ -127,11 +132,13 @@ def _request_facts(whole: Whole) -> list[tuple[str, Any]]:
     attempt = whole.attempt
     if attempt is None:
         return []
+    not_yet = settlement.why_not_yet(attempt, Outcome.FAILED)
     return [
         ("Shortcode", attempt.shortcode.shortcode),
         ("Sent", exactly(attempt.sent_at)),
         ("Originator conversation ID", attempt.originator_conversation_id),
         ("Conversation ID", attempt.conversation_id),
+        *([("As not paid", not_yet)] if not_yet else []),
     ]
 
 

@@ -7,7 +7,6 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from django import forms
-from django.conf import settings
 from django.forms import BoundField
 from django.utils import timezone
 
@@ -124,8 +123,6 @@ class ShortcodeForm(ToldOfClashes, MpesaShortcodeForm):
         return ""
 
     def _offer_only_what_can_be_chosen(self) -> None:
-        if not settings.OUTBOUND_ALLOW_HTTP:
-            del self.fields["base_url_override"]
         is_first = not self.partner.shortcodes.exclude(pk=self.instance.pk).exists()
         if is_first and self.instance._state.adding:
             self.instance.is_default = True
@@ -153,19 +150,7 @@ class ShortcodeForm(ToldOfClashes, MpesaShortcodeForm):
         )
         if same.exists():
             self.add_error("shortcode", "It is set up already. A shortcode belongs to one partner.")
-        self._keep_saved_secrets_where_they_belong()
         return cleaned
-
-    def _keep_saved_secrets_where_they_belong(self) -> None:
-        """One environment's secrets are wrong in the other, and a wrong try counts; and whoever
-        names another server must know what is sent to it."""
-        if not self.saved or not {"environment", "base_url_override"} & {*self.changed_data}:
-            return
-        typed = {name for name in self.secrets if self.data.get(self.add_prefix(name))}
-        if typed & {"initiator_password", "security_credential"}:
-            typed |= {"initiator_password", "security_credential"}
-        for name in sorted(self.saved - typed):
-            self.add_error(name, "This belongs to where it was saved for: give the new one.")
 
     def takes_over_default(self) -> bool:
         return bool(self.instance.is_default and not self.was_default)

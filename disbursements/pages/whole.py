@@ -6,11 +6,20 @@ from itertools import groupby
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import FilteredRelation, OuterRef, Q, QuerySet, Value
+from django.db.models import (
+    BooleanField,
+    ExpressionWrapper,
+    FilteredRelation,
+    OuterRef,
+    Q,
+    QuerySet,
+    Value,
+)
 from django.db.models.functions import JSONObject
 from django.http import Http404
 from django.utils import timezone
 
+from disbursements import cases
 from disbursements.models import (
     Attempt,
     Callback,
@@ -61,7 +70,9 @@ def told(pk: int) -> Disbursement:
 def _rows() -> QuerySet[Disbursement]:
     proposed = Q(settlements__state=Settlement.State.PROPOSED)
     rows: QuerySet[Disbursement] = Disbursement.objects.annotate(
-        waiting=FilteredRelation("settlements", condition=proposed)
+        waiting=FilteredRelation("settlements", condition=proposed),
+        is_in_question=cases.is_in_question(),
+        must_be_looked_up=ExpressionWrapper(cases.must_be_looked_up(), BooleanField()),
     )
     its = ("partner", "connection", "requested_by", "approved_by", "waiting__proposed_by")
     return rows.select_related(*its)
@@ -146,15 +157,17 @@ class Whole:
             return []
         return list(self.disbursement.events.order_by("-received_at")[:MOST_SHOWN])[::-1]
 
+    @property
+    def is_in_question(self) -> bool:
+        """Whether M-Pesa contradicted itself on it, so that it is never paid again from here."""
+        return bool(vars(self.disbursement)["is_in_question"])
+
     @cached_property
     def open_cases(self) -> list[Case]:
         known = getattr(self.disbursement, "told_open", None)
         if known is None:
             return list(self.disbursement.cases.filter(closed_at=None))
-        return [Case(**case) for case in known]
-
-    def has_open_case(self, *kinds: str) -> bool:
-        return any(case.kind in kinds for case in self.open_cases)
+        return [Case(disbursement=self.disbursement, **case) for case in known]
 
     @cached_property
     def related(self) -> list[Disbursement]:

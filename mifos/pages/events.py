@@ -17,8 +17,9 @@ from mifos.pages import event_words
 from partners.models import Partner
 from paymentvault.acts import Act, NoteForm, Refusal, confirmed, user_of
 from paymentvault.addresses import source_address
+from paymentvault.forms import OF_THIS_CENTURY
 from paymentvault.models import Job
-from paymentvault.paging import COUNTED_UP_TO, Pager, Sort
+from paymentvault.paging import COUNTED_UP_TO, Pager, Sort, with_filters
 from paymentvault.rights import needs
 
 State = Event.State
@@ -43,11 +44,13 @@ class Filters(forms.Form):
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )  # fmt: skip
     since = forms.DateField(
-        label="From", required=False, widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d")
-    )
+        label="From", required=False, validators=OF_THIS_CENTURY,
+        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
+    )  # fmt: skip
     until = forms.DateField(
-        label="To", required=False, widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d")
-    )
+        label="To", required=False, validators=OF_THIS_CENTURY,
+        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
+    )  # fmt: skip
 
     def narrowed(self, rows: QuerySet[Event]) -> QuerySet[Event]:
         """The deliveries that fit; what was typed wrong fits none, so that nobody is misled."""
@@ -198,7 +201,7 @@ def unreadable_again(request: HttpRequest) -> HttpResponse:
     """All unreadable ones of a filter, as a job."""
     found = Filters(request.GET).narrowed(Event.objects.filter(state=State.UNREADABLE))
     number = found.values("pk")[: again.AT_ONCE + 1].count()
-    back = f"{reverse('events:list')}?{request.GET.urlencode()}"
+    back = with_filters(reverse("events:list"), request.GET.urlencode())
     if not number and request.method != "POST":
         return redirect(back)
     these = f"the newest {again.AT_ONCE}" if number > again.AT_ONCE else f"{number}"

@@ -222,7 +222,7 @@ def outcome_shares(found: dict[Status, tuple[int, Decimal]], since: date, link: 
     return Chart(
         "outcomes", "shares", "What has become of what came in",
         f"{whole:,} entered in the last {(timezone.localdate() - since).days + 1} days.",
-        ["State", "Number", "Share", "KES"], rows, bars=bars, height=28,
+        ["State", "Number", "Share", "KES to pay"], rows, bars=bars, height=28,
     )  # fmt: skip
 
 

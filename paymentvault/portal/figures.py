@@ -14,7 +14,7 @@ from statistics import median
 from django.conf import settings
 from django.db import connection
 from django.db.models import Aggregate, Count, F, FloatField, Q, QuerySet, Sum
-from django.db.models.functions import Extract, TruncDate
+from django.db.models.functions import Extract, Floor, TruncDate
 from django.utils import timezone
 
 from disbursements.models import Disbursement
@@ -23,6 +23,8 @@ from disbursements.states import Status
 from partners.models import MpesaShortcode, Partner
 
 DAYS = 30
+# What M-Pesa paid of a sum: whole shillings, as in Disbursement.amount_kes.
+PAID = Floor("amount")
 # The usual time to money is that of so many payouts, the latest.
 LATEST = 200
 # The float's chart reads the last of so many spans: more dots than pixels say nothing more.
@@ -57,9 +59,9 @@ def by_partner(now: datetime) -> list[Row]:
         .values("partner__name", "partner__code")
         .annotate(
             today=Count("pk", filter=paid_today),
-            today_sum=Sum("amount", filter=paid_today, default=Decimal(0)),
+            today_sum=Sum(PAID, filter=paid_today, default=Decimal(0)),
             week=Count("pk", filter=paid_this_week),
-            week_sum=Sum("amount", filter=paid_this_week, default=Decimal(0)),
+            week_sum=Sum(PAID, filter=paid_this_week, default=Decimal(0)),
             failed=Count("pk", filter=Q(status=Status.FAILED)),
             awaiting=Count("pk", filter=Q(status=Status.AWAITING_APPROVAL)),
         )
@@ -131,7 +133,7 @@ def paid_per_day(since: date, partner: Partner | None = None) -> list[Day]:
         _paid_since(since, partner)
         .annotate(day=TruncDate("paid_at"))
         .values("day")
-        .annotate(count=Count("pk"), sum=Sum("amount"))
+        .annotate(count=Count("pk"), sum=Sum(PAID))
         .values_list("day", "count", "sum")
     )
     found = {day: Day(day, count, total) for day, count, total in rows}

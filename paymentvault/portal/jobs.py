@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from uuid import UUID
 
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 
@@ -21,11 +22,19 @@ def show(request: HttpRequest, pk: UUID) -> HttpResponse:
     seen = jobs.seen_by(user_of(request)).select_related("started_by").defer("given")
     job = get_object_or_404(seen, pk=pk)
     template = "jobs/_progress.html" if request.headers.get("HX-Request") else "jobs/detail.html"
-    return render(request, template, {"job": job, "has_file": jobs.has_file(job)})
+    shown = {
+        "job": job,
+        "has_file": jobs.has_file(job),
+        "had_file": jobs.had_file(job),
+        "may_have_file": jobs.may_have_file(job, user_of(request)),
+    }
+    return render(request, template, shown)
 
 
 def file(request: HttpRequest, pk: UUID) -> StreamingHttpResponse:
     job = get_object_or_404(jobs.seen_by(user_of(request)), pk=pk)
+    if not jobs.may_have_file(job, user_of(request)):
+        raise PermissionDenied
     if not jobs.has_file(job):
         raise Http404
     name = job.lines[0]["file"]

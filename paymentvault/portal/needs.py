@@ -134,8 +134,8 @@ class Needs:
                 f"case-{group.key}", MONEY_IN_QUESTION if about_money else TO_DECIDE,
                 "bad" if about_money else "warn", f"{number}: {label}",
                 _list("cases:list", kind=group.key),
-                "Money may have moved where it should not. Nothing more is sent for it until the "
-                "case is closed." if about_money else "",
+                "Money may have moved where it should not. Nothing more is sent for it."
+                if about_money else "",
                 _oldest([group]), group.since, help=group.key,
             )  # fmt: skip
 

@@ -176,15 +176,50 @@ def contradicted(sent, told):
 
 
 @pytest.mark.lesson(6)
-def test_a_contradiction_blocks_a_retry_until_it_is_settled(sent, told, baraka):
+def test_what_m_pesa_contradicted_itself_about_is_never_paid_again(sent, told, baraka):
     disbursement = contradicted(sent, told)
 
     with pytest.raises(NotAllowed):
         approval.retry(disbursement, by=baraka, reason="Again.")
 
     Case.objects.update(closed_at="2026-11-23T09:00Z")
-    approval.retry(disbursement, by=baraka, reason="The statement shows that nothing was paid.")
-    assert disbursement.status == Status.APPROVED
+    with pytest.raises(NotAllowed, match="never paid again from here"):
+        approval.retry(disbursement, by=baraka, reason="The statement shows nothing.")
+    assert disbursement.status == Status.FAILED
+
+
+@pytest.mark.lesson(6)
+def test_what_was_stopped_for_a_contradiction_is_never_released(sent, told, baraka, wire):
+    attempt = sent()
+    told(attempt, FAILED)
+    attempt.disbursement.refresh_from_db()
+    attempt.disbursement.move(Status.APPROVED, by="test")
+    told(attempt, paid())
+    Case.objects.update(closed_at="2026-11-23T09:00Z")
+    disbursement = Disbursement.objects.get()
+
+    with pytest.raises(NotAllowed, match="never paid again from here"):
+        approval.release(disbursement, by=baraka, reason="It is fine.")
+    # However it came to be approved, it stops before it leaves.
+    disbursement.move(Status.APPROVED, by="test", holds=[], hold_words="",
+                      released_holds=[Hold.MAY_BE_PAID])  # fmt: skip
+    tasks.send_payout(disbursement.pk)
+
+    disbursement.refresh_from_db()
+    assert (disbursement.status, wire.posts) == (Status.HELD, [])
+
+
+@pytest.mark.lesson(6)
+def test_what_is_in_question_and_waits_for_long_does_not_say_that_no_money_moved(sent, told):
+    disbursement = contradicted(sent, told)
+    Disbursement.objects.filter(pk=disbursement.pk).update(status_at="2026-01-01T09:00Z")
+    Case.objects.update(closed_at="2026-11-23T09:00Z")
+
+    tasks.sweep_overdue()
+
+    words = Case.objects.get(kind="overdue").words
+    assert "money may have moved for it" in words
+    assert "No money moved" not in words
 
 
 def test_paid_after_failure_stops_the_retry_that_is_under_way(sent, told, baraka):

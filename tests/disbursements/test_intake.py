@@ -143,10 +143,13 @@ def test_what_changed_since_approval_is_not_paid_by_cancelling_and_waiting(take_
     assert (again.status, again.holds) == (Status.HELD, [Hold.EARLIER_DISBURSEMENT])
 
 
-def test_while_an_earlier_one_may_have_been_paid_a_new_one_is_held(take_in):
+@pytest.mark.parametrize("closed_at", [None, "2026-11-23T09:00Z"])
+def test_once_an_earlier_one_may_have_been_paid_a_new_one_is_held(take_in, closed_at):
     first = take_in()
     payout.cancel_since_approval_is_over(first, words="Undone.", by="Mifos X")
-    Case.objects.create(kind="contradiction", words="Look it up.", disbursement=first)
+    Case.objects.create(
+        kind="contradiction", words="Look it up.", disbursement=first, closed_at=closed_at
+    )
 
     assert take_in().holds == [Hold.MAY_BE_PAID]
 

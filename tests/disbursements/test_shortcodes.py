@@ -169,7 +169,10 @@ def test_it_is_not_tried_again_for_ever(manual, shortcode):
         ("callback_disagrees", True, False),
         ("status_disagrees", True, False),
         ("overdue", True, True),
-        ("contradiction", False, True),
+        ("contradiction", False, False),
+        ("callback_disagrees", False, False),
+        ("status_disagrees", False, False),
+        ("overdue", False, True),
     ],
 )
 def test_what_is_in_question_is_not_tried_again_by_itself(

@@ -45,6 +45,14 @@ class TestHook:
         with pytest.raises(RemoteError, match="url invalid"):
             connections.register_hook(unproven, by="amina")
 
+    def test_one_that_is_too_long_is_told_without_its_secret(self, unproven, settings):
+        settings.PUBLIC_URL = f"https://{'a' * 100}.test"
+
+        with pytest.raises(ValueError, match="The address is longer than") as told:
+            connections.register_hook(unproven, by="amina")
+
+        assert "mifos-webhook" not in str(told.value)
+
     def test_one_that_mifos_keeps_otherwise_is_told(self, registered, mifos, monkeypatch):
         hooks = registered and list(mifos.hooks.values())
         monkeypatch.setattr(connections.MifosClient, "update_hook", lambda *_, **__: None)

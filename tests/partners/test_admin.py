@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from disbursements import cases
-from disbursements.models import Callback, Inquiry, Transition
+from disbursements.models import Callback, Case, Disbursement, Inquiry, Transition
 from mifos.models import Event
 from partners.models import MifosConnection, MpesaShortcode, Partner
 from paymentvault import audit, stopping
@@ -140,11 +140,50 @@ def test_secrets_are_set_there_and_in_the_audit_only_as_changed(
 def test_a_secret_left_empty_is_kept_and_not_told(admin_client, mpesa_form, shortcode):
     empty = dict.fromkeys(("consumer_key", "consumer_secret", "initiator_password"), "")
 
-    post(admin_client, mpesa_form(shortcode, **empty, is_default=False))
+    post(admin_client, mpesa_form(shortcode, **empty, is_default=False,
+                                  base_url_override=shortcode.base_url_override))  # fmt: skip
 
     row = MpesaShortcode.objects.get()
     assert (row.consumer_key, row.is_default) == ("key", False)
-    assert set(last().detail) == {"base_url_override", "is_default", "proof"}
+    assert set(last().detail) == {"is_default"}
+
+
+@pytest.mark.parametrize(
+    "change", [{"base_url_override": "http://127.0.0.1:1"}, {"environment": "production"}]
+)
+def test_saved_secrets_do_not_follow_to_another_server(admin_client, mpesa_form, shortcode, change):
+    empty = dict.fromkeys(("consumer_key", "consumer_secret", "initiator_password"), " ")
+    plain = {"base_url_override": shortcode.base_url_override}
+    form = mpesa_form(shortcode, **empty, **(plain | change))
+
+    answer = admin_client.post(url(MpesaShortcode, "change", shortcode.pk), form.data)
+
+    assert set(empty) <= set(answer.context["adminform"].form.errors)
+    row = MpesaShortcode.objects.get()
+    assert (row.environment, row.base_url_override) == ("sandbox", shortcode.base_url_override)
+
+
+def test_another_server_is_offered_in_development_only(
+    admin_client, mpesa_form, shortcode, settings
+):
+    settings.OUTBOUND_ALLOW_HTTP = False
+    page = url(MpesaShortcode, "change", shortcode.pk)
+
+    assert "base_url_override" not in admin_client.get(page).text
+    post(admin_client, mpesa_form(shortcode, base_url_override="https://elsewhere.test"))
+
+    assert MpesaShortcode.objects.get().base_url_override == shortcode.base_url_override
+
+
+@pytest.mark.parametrize(
+    "model", [Disbursement, Case, MpesaShortcode], ids=lambda model: model._meta.label
+)
+def test_nothing_is_decided_there(admin_client, everything, model, rf, admin_user):
+    """The portal asks for the right, the sum and a reason; this would be a way around it."""
+    request = rf.get("/")
+    request.user = admin_user
+
+    assert set(admin.site._registry[model].get_actions(request)) <= {"delete_selected"}
 
 
 def test_a_new_shortcode_belongs_to_the_partner_that_was_chosen(admin_client, mpesa_form, lender):

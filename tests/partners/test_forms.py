@@ -35,6 +35,7 @@ def saved(form):
     return type(form.instance).objects.get(pk=form.instance.pk)
 
 
+TYPED = dict.fromkeys(("consumer_key", "consumer_secret", "initiator_password"), "known")
 EMPTY = dict.fromkeys(("consumer_key", "consumer_secret", "initiator_password", "password"), "")
 
 
@@ -121,9 +122,9 @@ def test_other_changes_keep_the_proof(mifos_form, mifos_row, changes):
     "changes",
     [
         {"consumer_key": "other"}, {"consumer_secret": "other"}, {"initiator_password": "other"},
-        {"initiator_name": "other"}, {"environment": "production"}, {"shortcode": "600998"},
-        {"certificate": certificate()[0]}, {"security_credential": CREDENTIAL},
-        {"base_url_override": "https://daraja.test"},
+        {"initiator_name": "other"}, {"shortcode": "600998"}, {"security_credential": CREDENTIAL},
+        {"environment": "production"} | TYPED, {"certificate": certificate()[0]} | TYPED,
+        {"base_url_override": "https://daraja.test"} | TYPED,
     ],
     ids=lambda changes: next(iter(changes)),
 )  # fmt: skip
@@ -304,3 +305,35 @@ def test_limits_out_of_order_are_told_in_words(partner_form):
     form = partner_form(min_amount=100, max_amount=50)
 
     assert form.non_field_errors() == ["The smallest sum is larger than the largest."]
+
+
+@pytest.mark.parametrize("nothing", ["", "  "])
+@pytest.mark.parametrize(
+    "changes, wanted",
+    [
+        ({"environment": "production"}, set(TYPED)),
+        ({"base_url_override": "https://elsewhere.test"}, set(TYPED)),
+        ({"certificate": certificate()[0]}, {"initiator_password"}),
+    ],
+    ids=str,
+)
+def test_saved_secrets_of_m_pesa_go_to_nobody_else(mpesa_form, mpesa_row, changes, wanted, nothing):
+    form = mpesa_form(mpesa_row, **(dict.fromkeys(TYPED, nothing) | changes))
+
+    assert set(form.errors) == wanted
+    mpesa_row.refresh_from_db()
+    assert mpesa_form(mpesa_row, **(TYPED | changes)).is_valid()
+
+
+def test_a_ready_made_credential_may_come_with_another_certificate(mpesa_form, mpesa_row):
+    changes = {"certificate": certificate()[0], "security_credential": CREDENTIAL}
+
+    row = saved(mpesa_form(mpesa_row, **(EMPTY | changes)))
+
+    assert (row.initiator_password, row.security_credential) == ("", CREDENTIAL)
+
+
+def test_spaces_are_no_new_password_for_another_server(mifos_form, mifos_row):
+    form = mifos_form(mifos_row, password="  ", host_url="https://elsewhere.test")
+
+    assert set(form.errors) == {"password"}

@@ -1,5 +1,6 @@
 """Long work: taken once, told as it goes, and never begun anew by itself."""
 
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from django.utils import timezone
 
 from paymentvault import jobs
 from paymentvault.jobs import Broken, State
-from paymentvault.models import Heartbeat, Job, User
+from paymentvault.models import DoneOnce, Heartbeat, Job, JobFile, User
 
 KIND = "a test's"
 SHOWN = "a test's that others see"
@@ -32,6 +33,15 @@ def work(running):
         case "swept":
             Job.objects.update(state=State.FAILED, outcome="Its worker died.")
             running.progress(2)
+            did.append("more")
+        case "swept while it writes":
+            Job.objects.update(state=State.FAILED, outcome="Its worker died.")
+            running.write_file([b"a"])
+            did.append("more")
+        case "swept before it tells":
+            Job.objects.update(state=State.FAILED, outcome="Its worker died.")
+            running.tell({"name": "Second"})
+            did.append("more")
     running.progress(2)
     return "All done."
 
@@ -160,11 +170,13 @@ def test_a_worker_that_tells_something_lives(start):
     assert job.state == State.RUNNING
 
 
-def test_what_was_given_up_stays_so_though_its_worker_goes_on(start):
-    job = start("swept")
+@pytest.mark.parametrize("how", ["swept", "swept while it writes", "swept before it tells"])
+def test_a_worker_whose_job_was_given_up_stops(start, how):
+    job = start(how)
 
     run(job)
 
+    assert did == [job.pk] and len(job.lines) == 1 and not job.pieces.exists()
     assert (job.state, job.outcome) == (State.FAILED, "Its worker died.")
     assert job.done == 1
 
@@ -219,3 +231,54 @@ def test_the_latest_of_a_thing(start):
 )
 def test_the_way_back_is_a_page_of_ours(start, url, kept):
     assert start(came_from=url).came_from == kept
+
+
+def ended(start, **ago):
+    job = start(given={"how": "file", "pieces": "abc"})
+    run(job)
+    Job.objects.filter(pk=job.pk).update(ended_at=timezone.now() - timedelta(**ago))
+    job.refresh_from_db()
+    return job
+
+
+def test_a_file_is_deleted_after_a_day(start):
+    new, old = ended(start, hours=23), ended(start, hours=25)
+    assert jobs.has_file(new) and not jobs.has_file(old)
+
+    jobs.sweep_jobs()
+
+    assert set(JobFile.objects.values_list("job", flat=True)) == {new.pk}
+    assert Job.objects.filter(pk=old.pk).exists()
+
+
+def test_jobs_and_presses_are_deleted_after_ninety_days(start, amina):
+    new, old = ended(start, days=89), ended(start, days=91)
+    for days in (89, 91):
+        press = DoneOnce.objects.create(token=uuid.uuid4(), user=amina)
+        at = timezone.now() - timedelta(days=days)
+        DoneOnce.objects.filter(pk=press.pk).update(at=at)
+
+    jobs.sweep_jobs()
+
+    assert new in Job.objects.all() and old not in Job.objects.all()
+    assert DoneOnce.objects.count() == 1
+
+
+def test_a_job_that_is_not_over_is_never_deleted(start):
+    job = start()
+    Job.objects.update(created_at=timezone.now() - timedelta(days=200))
+
+    jobs.sweep_jobs()
+
+    assert Job.objects.filter(pk=job.pk).exists()
+
+
+def test_a_sweep_deletes_some_and_the_next_the_rest(start, monkeypatch):
+    monkeypatch.setattr(jobs, "DELETED_AT_ONCE", 2)
+    for _ in range(3):
+        ended(start, days=91)
+
+    jobs.sweep_jobs()
+    assert Job.objects.count() == 1
+    jobs.sweep_jobs()
+    assert not Job.objects.exists()

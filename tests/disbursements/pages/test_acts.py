@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from disbursements import again, approval, cases, tasks
 from disbursements.models import Disbursement, Inquiry
-from disbursements.pages.acts import ACTS
+from disbursements.pages.acts import ACTS, SHOWN
 from disbursements.states import Status
 from paymentvault.models import AuditEvent
 from tests.disbursements.pages.people import may, signed_in
@@ -75,7 +75,8 @@ def at(sent, shortcode, connection):
 
 def pressed_blindly(one, reason="Known."):
     """What a form sends whose page was opened earlier, or by somebody else."""
-    return {"reason": reason, "held_for": ",".join(one.holds), "once": str(uuid.uuid4())}
+    return {"reason": reason, "held_for": ",".join(one.holds), "once": str(uuid.uuid4()),
+            "attempt": SHOWN.sign(str(approval.last_attempt(one)))}  # fmt: skip
 
 
 def is_offered(client, one, act):
@@ -236,15 +237,75 @@ def test_a_release_overrides_only_the_holds_that_were_read(checker, at):
 
 @pytest.mark.parametrize("status, act", [(S.HELD, "release"), (S.FAILED, "retry")])
 @pytest.mark.parametrize("kind", cases.MONEY_IN_QUESTION)
-def test_nothing_is_let_go_while_money_is_in_question(checker, at, status, act, kind):
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_nothing_is_let_go_once_money_was_in_question(
+    checker, at, amina, status, act, kind, is_closed
+):
     one = at(status)
     cases.open_case(kind, "Where is it?", disbursement=one)
+    if is_closed:
+        cases.close_cases(kind, by="somebody", note="Fine.", disbursement=one)
 
     assert not is_offered(checker, one, act)
     typed = pressed_blindly(one, "Go.")
-    assert checker.post(address(one, act), typed).status_code == 409
+    answer = checker.post(address(one, act), typed)
+    assert answer.status_code == 409
+    assert "It is never paid again from here. Cancel it" in text(answer)
     one.refresh_from_db()
     assert one.status == status
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+@pytest.mark.parametrize("status", [S.HELD, S.FAILED, S.AWAITING_APPROVAL])
+def test_no_page_says_that_no_money_moved_where_m_pesa_contradicted_itself(
+    checker, at, status, is_closed
+):
+    one = at(status, failure_code="1")
+    cases.open_case("contradiction", "Receipt TJM7ABCDEF.", disbursement=one)
+    if is_closed:
+        cases.close_cases("contradiction", by="somebody", note="Fine.", disbursement=one)
+
+    shown, asked = text(checker.get(address(one))), text(checker.get(address(one, "cancel")))
+    press(checker, address(one, "cancel"), reason="Looked up.")
+    after = text(checker.get(address(one)))
+
+    for said in (shown, asked, after):
+        assert "Money may have moved for it. Look it up in the M-Pesa statement first" in said
+        assert "Never pay it by another way before." in said
+        assert "No money has moved" not in said
+    assert "tried again by itself" not in shown
+
+
+def test_a_hold_for_money_that_may_have_moved_is_no_word_that_none_has(checker, at):
+    one = at(S.HELD, holds=["may_be_paid"], hold_words="It may be paid.")
+
+    for url in (address(one), address(one, "cancel")):
+        said = text(checker.get(url))
+        assert "Money may have moved for it." in said
+        assert "No money has moved" not in said
+
+
+def test_a_retry_is_of_the_failure_that_its_page_showed(checker, at, shortcode):
+    one = at(S.FAILED)
+    seen = {**once(checker, address(one, "retry")), "reason": "Go."}
+    one.attempts.create(shortcode=shortcode, amount_kes=10_000, msisdn=one.msisdn, status="failed")
+
+    answer = checker.post(address(one, "retry"), seen)
+
+    one.refresh_from_db()
+    assert "tried again, and failed again, since you opened this page" in text(answer)
+    assert (answer.status_code, one.status) == (409, S.FAILED)
+
+
+@pytest.mark.parametrize("made_up", ["", "7", "7:abc"])
+def test_a_retry_of_a_made_up_failure_is_refused(checker, at, made_up):
+    one = at(S.FAILED)
+
+    answer = checker.post(address(one, "retry"), pressed_blindly(one) | {"attempt": made_up})
+
+    one.refresh_from_db()
+    assert "The page came back incomplete." in text(answer)
+    assert one.status == S.FAILED
 
 
 def test_a_retry_shows_the_proof_that_no_money_moved(checker, at):

@@ -322,3 +322,27 @@ def test_the_page_takes_no_more_queries_for_more_rows(
         taken.append(len(queries))
 
     assert taken[0] == taken[1]
+
+
+@pytest.mark.parametrize("query", [{"canary": "é" * 3_000}, {"q": "é" * 3_000}], ids=["x", "q"])
+def test_the_way_back_has_the_known_filters_alone(browser, query):
+    answer = browser.get(BULK, {"all": "1", "status": "held", "sort": "amount", **query})
+
+    wanted = "/disbursements/" if "q" in query else "/disbursements/?status=held&sort=amount"
+    assert answer.headers["Location"] == wanted
+
+
+def test_a_job_that_is_given_up_approves_no_more(done, browser, lender, monkeypatch):
+    rows = many(lender, 3)
+    approve = approval.approve
+
+    def slow(*args, **kwargs):
+        approve(*args, **kwargs)
+        Job.objects.update(state="failed", outcome="Its worker died.")
+
+    monkeypatch.setattr(approval, "approve", slow)
+
+    job = done(tick(browser, rows))
+
+    assert (job.state, job.outcome) == ("failed", "Its worker died.")
+    assert Disbursement.objects.filter(status=S.AWAITING_APPROVAL).count() == 2

@@ -1,8 +1,9 @@
 """The inbox of M-Pesa's callbacks, and processing one again."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
+import pgtrigger
 import pytest
 from django.test import Client
 from django.utils import timezone
@@ -234,3 +235,11 @@ def test_more_callbacks_ask_no_more_queries(
         answer = browser.get(LIST + query)
 
     assert len(answer.context["rows"]) in (0, 50)
+
+
+def test_processing_again_tells_the_time_in_nairobi(browser, sent):
+    kept = came(sent(), state="unreadable")
+    with pgtrigger.ignore("disbursements.Callback:what_arrived_stays"):
+        Callback.objects.update(received_at=datetime(2026, 3, 12, 21, 30, tzinfo=UTC))
+
+    assert "13 March 2026 00:30:00" in text(browser.get(url(kept, "again/")))

@@ -12,7 +12,7 @@ from disbursements.states import Status
 from partners.models import Partner
 from paymentvault.models import AuditEvent
 from tests.disbursements.pages.people import may, signed_in
-from tests.disbursements.pages.pressing import once, press, text
+from tests.disbursements.pages.pressing import SETTLE, once, press, text
 
 LIST, VIEW, CHANGE = "/cases/", "disbursements.view_case", "disbursements.change_case"
 
@@ -20,7 +20,7 @@ LIST, VIEW, CHANGE = "/cases/", "disbursements.view_case", "disbursements.change
 @pytest.fixture
 def browser(baraka) -> Client:
     return signed_in(may(baraka, VIEW, CHANGE, "disbursements.view_disbursement",
-                         "partners.view_partner"))  # fmt: skip
+                         "partners.view_partner", SETTLE))  # fmt: skip
 
 
 @pytest.fixture
@@ -98,9 +98,9 @@ def test_what_is_no_filter_is_told_and_filters_nothing(browser, failed):
     assert len(answer.context["rows"]) == 1
 
 
-def test_a_closed_one_says_by_whom_and_why(browser, failed):
+def test_a_closed_one_says_by_whom_and_why(browser, failed, amina):
     case = cases.open_case("overdue", "First.", disbursement=failed)
-    cases.close(case, by="amina", note="It was decided.")
+    cases.close(case, by=amina, note="It was decided.")
 
     said = text(browser.get(f"{LIST}?state=closed"))
 
@@ -116,8 +116,7 @@ def test_closing_says_what_it_allows_and_is_on_record(browser, failed):
     said = press(browser, close_url(case), reason="The statement shows nothing.")
 
     case.refresh_from_db()
-    assert "It can then be released, retried and paid again" in opened
-    assert "the borrower is paid twice" in opened
+    assert "It doesn't let the disbursement be paid again" in opened
     assert "A closed case isn't opened again by hand." in opened
     assert f"Closed the case “M-Pesa contradicts itself” of {failed.reference}." in text(said)
     assert (case.closed_by, case.closing_note) == ("baraka", "The statement shows nothing.")
@@ -128,15 +127,40 @@ def test_closing_says_what_it_allows_and_is_on_record(browser, failed):
     assert "Case closed: M-Pesa contradicts itself." in failed.transitions.get().note
 
 
-def test_once_the_question_is_closed_it_can_be_retried(browser, failed, baraka, shortcode):
+def test_closing_the_question_does_not_let_it_be_retried(browser, failed, baraka, shortcode):
     case = cases.open_case("contradiction", "Where is it?", disbursement=failed)
     with pytest.raises(approval.NotAllowed):
         approval.retry(failed, by=baraka, reason="Go.")
 
     press(browser, close_url(case), reason="Not paid, says the statement.")
-    approval.retry(failed, by=baraka, reason="Go.")
 
-    assert failed.status == Status.APPROVED
+    case.refresh_from_db()
+    assert case.closed_by == "baraka"
+    with pytest.raises(approval.NotAllowed, match="never paid again from here"):
+        approval.retry(failed, by=baraka, reason="Go.")
+
+
+@pytest.mark.parametrize("kind", cases.MONEY_IN_QUESTION)
+@pytest.mark.parametrize(
+    "who, rights, words",
+    [("baraka", [], "Only who may settle disbursements"),
+     ("amina", [SETTLE], "Someone else must close it: you entered")],
+)  # fmt: skip
+def test_where_money_is_in_question_neither_its_maker_nor_just_anybody_closes(
+    request, failed, kind, who, rights, words
+):
+    case = cases.open_case(kind, "Where is it?", disbursement=failed)
+    client = signed_in(may(request.getfixturevalue(who), VIEW, CHANGE, *rights,
+                           "disbursements.view_disbursement"))  # fmt: skip
+
+    looked = client.get(close_url(case), follow=True)
+    pressed = press(client, close_url(case), reason="Mine.")
+
+    case.refresh_from_db()
+    assert words in text(looked)
+    assert words in text(pressed)
+    assert "Close…" not in text(client.get(LIST))
+    assert case.closed_at is None
 
 
 def test_closing_asks_a_reason(browser, failed):
@@ -147,10 +171,10 @@ def test_closing_asks_a_reason(browser, failed):
     assert case.closed_at is None
 
 
-def test_what_somebody_else_closed_is_told(browser, failed):
+def test_what_somebody_else_closed_is_told(browser, failed, amina):
     case = cases.open_case("overdue", "First.", disbursement=failed)
     opened = {**once(browser, close_url(case)), "reason": "Mine."}
-    cases.close(case, by="amina", note="Hers.")
+    cases.close(case, by=amina, note="Hers.")
 
     pressed = browser.post(close_url(case), opened)
     looked = browser.get(close_url(case), follow=True)

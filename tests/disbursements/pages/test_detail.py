@@ -15,7 +15,7 @@ from disbursements.pages.notices import HOLD_WORDS
 from disbursements.states import Status
 from mifos.models import Event
 from tests.disbursements.pages.people import may, signed_in
-from tests.disbursements.pages.pressing import DECIDE, TEND, VIEW, address, text
+from tests.disbursements.pages.pressing import DECIDE, SETTLE, TEND, VIEW, address, text
 from tests.samples import AMINA, BARAKA, paid
 
 S = Status
@@ -60,7 +60,8 @@ def test_a_hold_says_what_it_is_and_what_to_do(browser, manual, hold):
     said = text(shows(browser, manual(S.HELD, holds=[hold], hold_words="Found so.")))
 
     is_stuck = hold in approval.NOT_RELEASABLE
-    assert "It is held. Found so. No money has moved." in said
+    moved = "Money may have moved" if hold == Hold.MAY_BE_PAID else "No money has moved."
+    assert f"It is held. Found so. {moved}" in said
     assert ("It can't be paid as it stands" in said) is is_stuck
     assert ("Release it, if it is right" in said) is not is_stuck
     assert ("Release…" in said) is not is_stuck
@@ -166,15 +167,21 @@ def test_paid_but_not_recorded_says_that_the_borrower_has_the_money(browser, tak
     assert "Record in Mifos X again" in said
 
 
-def test_an_open_case_stands_first_with_its_link_for_who_may_close_it(browser, manual, amina):
+def test_an_open_case_stands_first_with_its_link_for_who_may_close_it(
+    browser, manual, amina, baraka
+):
     one = manual(S.FAILED, failure_words="No.")
     case = cases.open_case("contradiction", "First failed, then paid.", disbursement=one)
+
+    answer = shows(browser, one)
+    assert f"/cases/{case.pk}/close/" not in answer.content.decode()
+    may(baraka, SETTLE)
 
     answer = shows(browser, one)
     others = shows(signed_in(may(amina, VIEW)), one)
 
     assert "Open case: M-Pesa contradicts itself. First failed, then paid." in text(answer)
-    assert "Don't retry it before its case is settled" in text(answer)
+    assert "It is never paid again from here. Cancel it" in text(answer)
     assert "Retry…" not in text(answer)
     assert f"/cases/{case.pk}/close/" in answer.content.decode()
     assert f"/cases/{case.pk}/close/" not in others.content.decode()

@@ -204,3 +204,23 @@ def test_somebody_elses_file_is_not_to_be_had(
     other = signed_in(allowed(amina, "view_disbursement", "export_disbursement"))
 
     assert other.get(f"/jobs/{Job.objects.get().pk}/file/").status_code == 404
+
+
+def test_a_broken_filter_that_is_too_long_leads_back_too(browser, lender):
+    answer = browser.get(CSV, {"q": "é" * 3_000})
+
+    assert answer.headers["Location"] == "/disbursements/"
+
+
+def test_who_lost_the_right_gets_no_file_that_was_made_before(
+    browser, accountant, lender, few_at_once, django_capture_on_commit_callbacks
+):
+    many(lender, 7)
+    with django_capture_on_commit_callbacks(execute=True):
+        press(browser, CSV, browser.get(CSV))
+    job = Job.objects.get()
+    assert browser.get(f"/jobs/{job.pk}/file/").status_code == 200
+
+    accountant.user_permissions.clear()
+
+    assert browser.get(f"/jobs/{job.pk}/file/").status_code == 403

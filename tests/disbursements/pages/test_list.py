@@ -58,7 +58,7 @@ def test_newest_first_with_count_and_sum(browser, lender):
     answer = browser.get(LIST)
 
     assert references(answer) == of(reversed(rows))
-    assert "3 disbursements · KES 4,500.00" in answer.content.decode()
+    assert "3 disbursements · KES 4,500.00 to pay" in answer.content.decode()
 
 
 def test_without_any_it_says_what_makes_one(browser):

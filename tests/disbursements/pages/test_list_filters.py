@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from disbursements.models import Attempt, Case, Disbursement
+from disbursements.pages import filters
 from disbursements.states import Status
 from partners.models import LoanProduct, Partner
 from tests.disbursements.pages.listed import LIST, allowed, many, of, references
@@ -228,3 +229,20 @@ def test_without_script_the_form_keeps_what_was_chosen(browser, four):
     assert 'value="50"' in body
     assert 'value="Amina"' in body
     assert '<details class="more" open>' in body
+
+
+def test_of_many_loan_products_some_are_offered_and_the_one_that_was_asked_for(
+    found, four, browser, monkeypatch
+):
+    monkeypatch.setattr(filters, "MOST_PRODUCTS", 1)
+    first = LoanProduct.objects.get()
+    for number in (90, 91):
+        LoanProduct.objects.create(
+            connection=first.connection, product_id=number, name=f"Z{number}"
+        )
+    asked = LoanProduct.objects.get(name="Z91")
+
+    said = browser.get("/disbursements/", {"product": asked.pk}).text
+
+    assert "Z90" not in said and "Z91" in said
+    assert "no loan product that there is" not in said

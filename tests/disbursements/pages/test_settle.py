@@ -34,12 +34,12 @@ def second(baraka) -> Client:
 
 @pytest.fixture
 def doubted(sent):
-    """A payout whose request left an hour ago, and of which M-Pesa says nothing."""
+    """A payout whose request left more than a day ago, and of which M-Pesa says nothing."""
 
     def make(**changes):
         attempt = sent(S.IN_DOUBT, attempt="unknown", **changes)
         type(attempt).objects.filter(pk=attempt.pk).update(
-            sent_at=timezone.now() - timedelta(hours=1)
+            sent_at=timezone.now() - timedelta(hours=25)
         )
         attempt.refresh_from_db()
         return attempt
@@ -108,12 +108,17 @@ def test_two_people_settle_one_as_not_paid(proposer, second, doubted):
     one = attempt.disbursement
 
     press(proposer, address(one, "settle"), **TYPED_AS_FAILED)
-    press(second, confirm_url(Settlement.objects.get()), reason="Nothing there.")
+    done = press(second, confirm_url(Settlement.objects.get()), reason="Nothing there.")
 
     one.refresh_from_db()
+    assert "Two people say that it was not paid. It can be retried or cancelled." in text(done)
+    assert "no money moved" not in text(done).lower()
     assert status_of(attempt) == (S.FAILED, "failed")
     assert one.failure_code == settlement.CODE
-    assert "Two people settled that it was not paid." in text(second.get(address(one)))
+    said = text(second.get(address(one)))
+    assert "Two people say that it was not paid." in said
+    assert "No money" not in said
+    assert one.transitions.get(new=S.FAILED).note.startswith("Two people say that it was not paid.")
 
 
 def test_what_is_settled_is_on_record(proposer, second, doubted):
@@ -297,10 +302,90 @@ def test_not_while_it_may_still_be_under_way(proposer, doubted, asked, minutes, 
         type(question).objects.filter(pk=question.pk).update(answer_code="0")
 
     opened = proposer.get(address(attempt.disbursement, "settle"), follow=True)
-    press(proposer, address(attempt.disbursement, "settle"), **TYPED_AS_FAILED)
+    press(proposer, address(attempt.disbursement, "settle"),
+          **typed_as_paid(paid_at=f"{timezone.localtime():%Y-%m-%dT%H:%M}"))  # fmt: skip
 
     assert ("It may still be under way." in text(opened)) is not may_be
     assert Settlement.objects.exists() is may_be
+
+
+@pytest.mark.parametrize(
+    "minutes, accepted, answered, missing",
+    [
+        (1, 2, 0, ["30 minutes after", "(so far no results)"]),
+        (1, 0, 2, ["30 minutes after"]),
+        (31, 2, 1, ["(so far one result)"]),
+        (31, 0, 2, []),
+        (23 * 60, 9, 0, ["(so far no results)", "or else until"]),
+        (24 * 60 + 1, 0, 0, []),
+    ],
+)
+def test_not_paid_needs_answers_or_a_day_of_silence(
+    proposer, doubted, asked, minutes, accepted, answered, missing
+):
+    attempt = doubted()
+    type(attempt).objects.update(sent_at=timezone.now() - timedelta(minutes=minutes))
+    for number in range(max(accepted, answered)):
+        question = asked(attempt)
+        code = "2001" if number < answered else ""
+        type(question).objects.filter(pk=question.pk).update(answer_code="0", result_code=code)
+
+    words = settlement.why_not_yet(attempt_now(attempt), "failed")
+    answer = press(proposer, address(attempt.disbursement, "settle"), **TYPED_AS_FAILED)
+
+    assert all(part in words for part in missing)
+    assert bool(words) is bool(missing)
+    assert (words in text(answer)) or not words
+    assert Settlement.objects.exists() is not bool(missing)
+
+
+def attempt_now(attempt):
+    attempt.refresh_from_db()
+    return attempt
+
+
+def test_a_proposal_is_about_the_request_that_its_page_showed(proposer, doubted, shortcode):
+    attempt = doubted()
+    url = address(attempt.disbursement, "settle")
+    seen = {**once(proposer, url), **TYPED_AS_FAILED}
+    type(attempt).objects.filter(pk=attempt.pk).update(status="failed")
+    other = attempt.disbursement.attempts.create(
+        shortcode=shortcode, amount_kes=10_000, msisdn=attempt.msisdn, status="unknown",
+        sent_at=timezone.now() - timedelta(hours=25),
+    )  # fmt: skip
+
+    answer = proposer.post(url, seen)
+    made_up = proposer.post(url, seen | {"attempt": str(other.pk)})
+
+    assert "Another request is in doubt now than when you opened this page." in text(answer)
+    assert "The page came back incomplete." in text(made_up)
+    assert not Settlement.objects.exists()
+
+
+@pytest.mark.parametrize("kind", ["callback_disagrees", "status_disagrees"])
+def test_two_people_answer_the_question_but_not_for_what_comes_later(proposed, baraka, kind):
+    made = proposed()
+    cases.open_case(kind, "Where is it?", disbursement=made.disbursement)
+    assert cases.money_may_have_moved(made.disbursement)
+
+    words = settlement.confirm(made, by=baraka)
+
+    assert words == "Two people say that it was not paid. It can be retried or cancelled."
+    assert not cases.money_may_have_moved(made.disbursement)
+    cases.open_case(kind, "Again.", disbursement=made.disbursement)
+    cases.close_cases(kind, by="baraka", note="x", disbursement=made.disbursement)
+    assert cases.money_may_have_moved(made.disbursement)
+
+
+def test_two_people_do_not_answer_a_contradiction_about_another_request(proposed, baraka):
+    made = proposed()
+    cases.open_case("contradiction", "Look.", disbursement=made.disbursement)
+
+    words = settlement.confirm(made, by=baraka)
+    cases.close_cases("contradiction", by="baraka", note="x", disbursement=made.disbursement)
+
+    assert "never paid again from here" in words
+    assert cases.money_may_have_moved(made.disbursement)
 
 
 def test_a_question_that_never_reached_m_pesa_does_not_count(doubted, asked):
@@ -310,7 +395,7 @@ def test_a_question_that_never_reached_m_pesa_does_not_count(doubted, asked):
         question = asked(attempt)
         type(question).objects.filter(pk=question.pk).update(answer_code="none")
 
-    assert "M-Pesa has been asked not once" in settlement.why_not_yet(attempt)
+    assert "M-Pesa has been asked not once" in settlement.why_not_yet(attempt, "paid")
 
 
 # What follows

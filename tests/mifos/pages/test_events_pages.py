@@ -417,3 +417,9 @@ def test_without_unreadable_ones_there_is_nothing_to_press(client, kept):
 
     assert b"unreadable ones again" not in client.get("/events/").content
     assert client.get("/events/again/").status_code == 302
+
+
+def test_nothing_to_process_again_leads_back_however_long_the_filter(client, connection):
+    answer = client.get("/events/again/", {"partner": "é" * 3_000})
+
+    assert answer.headers["Location"] == "/events/"

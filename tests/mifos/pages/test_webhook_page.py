@@ -227,6 +227,15 @@ class TestTestEvent:
         assert job.state == "failed" and "can't reach http://127.0.0.1:9" in job.outcome
         assert not Event.objects.exists() and token() not in job.outcome
 
+    def test_a_host_name_for_hooks_is_not_told(self, admin, connection):
+        MifosConnection.objects.update(hook_host="canary.vault.test")
+
+        admin.post(act("try"))
+
+        job = Job.objects.get()
+        assert job.state == "failed" and "can't reach the host name for hooks" in job.outcome
+        assert "canary" not in f"{job.outcome}{job.lines}"
+
     def test_that_something_in_front_loses_the_path_is_told(self, admin, connection):
         MifosConnection.objects.update(webhook_token_hash=hashed("another"))
 

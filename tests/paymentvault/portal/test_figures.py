@@ -1,10 +1,13 @@
 """The numbers behind home and its charts."""
 
+import csv
+import io
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from disbursements.models import FloatReading
@@ -214,3 +217,19 @@ def test_each_shortcode_has_its_own_readings(
     }  # fmt: skip
     assert idle not in found
     assert list(figures.float_readings(timezone.now(), other.partner)) == [other]
+
+
+def test_home_the_charts_and_the_export_agree_on_what_was_paid(
+    paid: Fixture, signed_in: Client
+) -> None:
+    for amount in ("1000.75", "20.50"):
+        paid(timezone.now(), amount=Decimal(amount), gross_amount=Decimal(amount))
+
+    exported = signed_in.get("/disbursements/export.csv").getvalue().decode("utf-8-sig")
+    told = [int(row["Paid KES"]) for row in csv.DictReader(io.StringIO(exported))]
+    (row,) = figures.by_partner(timezone.now())
+    (day,) = figures.paid_per_day(timezone.localdate())
+
+    assert sum(told) == row.today_sum == row.week_sum == day.sum == 1020
+    assert "1,020.00" in signed_in.get("/").text
+    assert "KES 1,021.25 to pay" in signed_in.get("/disbursements/").text

@@ -1,6 +1,10 @@
 """A job's page: what is known is shown at once, refreshed until it is over."""
 
+from datetime import timedelta
+
 import pytest
+from django.contrib.auth.models import Permission
+from django.utils import timezone
 
 from paymentvault.models import Job, JobFile
 
@@ -124,3 +128,27 @@ def test_half_a_file_is_none(signed_in, job, state):
 
 def test_a_job_without_a_file_has_none_to_download(signed_in, job):
     assert signed_in.get(f"/jobs/{job('done', lines=LINES).pk}/file/").status_code == 404
+
+
+def test_a_file_that_was_deleted_says_so_and_what_to_do(signed_in, job):
+    ended = timezone.now() - timedelta(days=2)
+    made = job("done", lines=[{"file": "disbursements.csv"}], ended_at=ended)
+
+    text = page(signed_in, made).text
+
+    assert "The file was deleted after a day; export again." in text
+    assert "Download" not in text and 'class="steps"' not in text
+    assert signed_in.get(f"/jobs/{made.pk}/file/").status_code == 404
+
+
+def test_a_file_needs_the_right_when_it_is_fetched_too(signed_in, job, amina):
+    made = with_file(job, "disbursements.csv")
+    Job.objects.update(kind="export")
+
+    assert signed_in.get(f"/jobs/{made.pk}/file/").status_code == 403
+    assert "Download" not in page(signed_in, made).text
+
+    amina.user_permissions.add(Permission.objects.get(codename="export_disbursement"))
+
+    assert signed_in.get(f"/jobs/{made.pk}/file/").status_code == 200
+    assert "Download" in page(signed_in, made).text
