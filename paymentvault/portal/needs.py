@@ -213,7 +213,8 @@ class Needs:
             yield Need(
                 "failed", TO_DECIDE, "bad", f"{_count(found)} failed",
                 _list("disbursements:list", status="failed"),
-                "No money moved. Retry what can be put right, cancel the rest.",
+                "No money moved, unless a case says otherwise. Retry what can be put right, cancel "
+                "the rest.",
                 _oldest(found), _since(found),
             )  # fmt: skip
 
@@ -221,7 +222,7 @@ class Needs:
         if found := self._of("disbursement", "held"):
             yield Need(
                 "held", TO_DECIDE, "warn", f"{_count(found)} held",
-                _list("disbursements:list", status="held"), "No money moved.",
+                _list("disbursements:list", status="held"), "Nothing is paid meanwhile.",
                 _oldest(found), _since(found), parts=_by_hold(found),
             )  # fmt: skip
 

@@ -48,12 +48,13 @@ def references(client: Client, url: str) -> set[str]:
     "status, changes, key, words",
     [
         (Status.AWAITING_APPROVAL, {}, "awaiting_approval", "1 awaits your approval, for 3 h."),
-        (Status.HELD, {}, "held", "1 held, for 3 h. No money moved."),
+        (Status.HELD, {}, "held", "1 held, for 3 h. Nothing is paid meanwhile."),
         (Status.IN_DOUBT, {}, "in_doubt",
          "1 in doubt, for 3 h. Money may have moved. M-Pesa is asked by itself; don't pay it by "
          "another way."),
         (Status.FAILED, {}, "failed",
-         "1 failed, for 3 h. No money moved. Retry what can be put right, cancel the rest."),
+         "1 failed, for 3 h. No money moved, unless a case says otherwise. Retry what can be put "
+         "right, cancel the rest."),
     ],
 )  # fmt: skip
 def test_what_waits_is_said_and_leads_to_just_it(
