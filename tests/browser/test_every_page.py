@@ -1,12 +1,13 @@
 """Every page, in light and in dark, wide and on a phone: axe, one heading, nothing sideways."""
 
 import json
+import re
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from django.template.loader import render_to_string
 from django.utils import timezone
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import sign_in
 from tests.pages import walk
@@ -104,6 +105,6 @@ def test_a_form_that_is_wrong(portal, visit):
 
     page.get_by_role("button", name="Sign in").click()
 
-    assert page.title().startswith("Error: ")
-    assert page.locator(":focus").text_content().strip().startswith("Please correct this")
+    expect(page).to_have_title(re.compile("^Error: "))
+    expect(page.locator(":focus")).to_contain_text("Please correct this")
     assert faults(page) == []
