@@ -71,7 +71,8 @@ AS_IN_PRODUCTION = DEBUG=0 PUBLIC_URL=https://vault.example.org ALLOWED_HOSTS=va
 .PHONY: worker
 worker: .venv ## Run one worker for all queues (on the DATABASE_URL and REDIS_URL given)
 	@$(WITH_SERVICES) $(BIN)/celery -A paymentvault worker --pool threads --concurrency 8 \
-	  --queues callbacks,payouts,questions,events,recording,polls,sweeps,jobs --loglevel INFO $(ARGS)
+	  --queues callbacks,payouts,questions,events,recording,polls,sweeps,jobs,deliveries \
+	  --loglevel INFO $(ARGS)
 
 .PHONY: shell
 shell: .venv ## Open Django's shell

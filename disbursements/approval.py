@@ -1,8 +1,12 @@
-"""What people decide. Whoever entered a disbursement by hand can't be its checker."""
+"""What people decide. Whoever entered a disbursement by hand can't be its checker.
+
+Of one that a program asked for, the maker is whoever made the program's API key: they know it, and
+could have asked themselves.
+"""
 
 from disbursements import cases, tasks
 from disbursements.holds import NOT_RELEASABLE, PUT_RIGHT_IN_MIFOS
-from disbursements.models import Disbursement
+from disbursements.models import ApiRequest, Disbursement
 from disbursements.states import Status, TransitionRefused
 from paymentvault import audit, doorbell
 from paymentvault.models import User
@@ -10,6 +14,10 @@ from paymentvault.models import User
 
 class NotAllowed(Exception):
     """Why this person can't do it, in words for them."""
+
+
+class IsMaker(NotAllowed):
+    """They asked for it themselves."""
 
 
 def approve(
@@ -86,7 +94,9 @@ def _must_be(disbursement: Disbursement, status: Status) -> None:
 
 def _is_not_the_maker(disbursement: Disbursement, by: User) -> None:
     if disbursement.requested_by_id == by.pk:
-        raise NotAllowed("Someone else must approve what you entered.")
+        raise IsMaker("Someone else must approve what you entered.")
+    if ApiRequest.objects.filter(disbursement=disbursement, api_key__created_by=by).exists():
+        raise IsMaker("Someone else must approve what was asked for with an API key you made.")
 
 
 def _has_no_open_question(disbursement: Disbursement) -> None:

@@ -339,7 +339,11 @@ def _about(shortcode: MpesaShortcode) -> str:
     return f"shortcode:{shortcode.pk}"
 
 
-@jobs.kind(KIND, shown_to="partners.view_mpesashortcode")
+def shortcode_of(job: Job) -> MpesaShortcode | None:
+    return MpesaShortcode.objects.filter(pk=job.about.removeprefix("shortcode:")).first()
+
+
+@jobs.kind(KIND, shown_to="partners.view_mpesashortcode", about=shortcode_of)
 def carry_out(running: jobs.Running) -> str:
     """The work of the job: test what is saved now, and keep the result on the shortcode."""
     shortcode = MpesaShortcode.objects.select_related("partner").get(pk=running.given["shortcode"])

@@ -103,3 +103,11 @@ what_arrived_stays = pgtrigger.Protect(
     operation=pgtrigger.Update,
     condition=pgtrigger.AnyChange("body", "received_at", "source_address", "kind"),
 )
+# A webhook's id stands for one content, which its receiver may have taken already.
+what_is_told_stays = pgtrigger.Protect(
+    name="what_is_told_stays",
+    operation=pgtrigger.Update,
+    condition=pgtrigger.AnyChange(
+        "webhook_id", "partner", "endpoint", "type", "disbursement", "payload"
+    ),
+)

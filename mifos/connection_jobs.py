@@ -28,7 +28,7 @@ PROCESSED_WITHIN_S = 20.0
 # -- test
 
 
-@jobs.kind(work.TEST, shown_to="partners.view_partner")
+@jobs.kind(work.TEST, shown_to="partners.view_partner", about=work.partner_of)
 def test_connection(running: Running) -> str:
     """On what was typed, with nothing kept; or on what is saved, with the result kept."""
     running.progress(0, len(connections.ConnectionTest.STEPS))
@@ -99,7 +99,7 @@ def _tell(running: Running, step: connections.Step, **more: Any) -> None:
 # -- the webhook
 
 
-@jobs.kind(work.REGISTER, shown_to="partners.view_partner")
+@jobs.kind(work.REGISTER, shown_to="partners.view_partner", about=work.partner_of)
 def register_hook(running: Running) -> str:
     connection = _connection(running)
     known, began = connection.hook_id, time.monotonic()
@@ -137,7 +137,7 @@ def _why_not_registered(error: RemoteError) -> str:
     return f"Mifos X: {error}. Test the connection, then register again."
 
 
-@jobs.kind(work.TRIAL, shown_to="partners.view_partner")
+@jobs.kind(work.TRIAL, shown_to="partners.view_partner", about=work.partner_of)
 def try_webhook(running: Running) -> str:
     """Call the webhook as Mifos X does, over real HTTP, and follow what comes of it."""
     connection, began = _connection(running), time.monotonic()
@@ -212,7 +212,7 @@ def _host(connection: MifosConnection) -> str:
 # -- products and loans
 
 
-@jobs.kind(work.PRODUCTS, shown_to="partners.view_partner")
+@jobs.kind(work.PRODUCTS, shown_to="partners.view_partner", about=work.partner_of)
 def ask_for_products(running: Running) -> str:
     connection, began = _connection(running), time.monotonic()
     try:
@@ -226,7 +226,7 @@ def ask_for_products(running: Running) -> str:
     return "None is new."
 
 
-@jobs.kind(work.POLL, shown_to="partners.view_partner")
+@jobs.kind(work.POLL, shown_to="partners.view_partner", about=work.partner_of)
 def poll_now(running: Running) -> str:
     connection, began = _connection(running), timezone.now()
     if not connection.is_on:
@@ -244,7 +244,7 @@ def poll_now(running: Running) -> str:
     return "It is being polled by another worker just now."
 
 
-@jobs.kind(work.OUTLOOK, shown_to="partners.view_partner")
+@jobs.kind(work.OUTLOOK, shown_to="partners.view_partner", about=work.partner_of)
 def look_ahead(running: Running) -> str:
     """What automatic disbursement would do with the approved loans that aren't here yet."""
     connection = _connection(running)

@@ -3,10 +3,17 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from partners.forms import MifosConnectionForm, MpesaShortcodeForm, PartnerForm
-from partners.models import MifosConnection, MpesaShortcode, Partner
+from partners.models import (
+    PLATFORM_ROLES,
+    Membership,
+    MifosConnection,
+    MpesaShortcode,
+    Partner,
+)
 from paymentvault import audit
 from paymentvault.addresses import source_address
 
@@ -39,6 +46,43 @@ class PartnerAdmin(AuditedAdmin):
     form = PartnerForm
     list_display = ["name", "code", "is_active", "is_automatic", "min_amount", "max_amount"]
     search_fields = ["name", "code"]
+
+
+@admin.register(Membership)
+class MembershipAdmin(admin.ModelAdmin):
+    """Here only the platform's roles are given; a partner's are on its page of people."""
+
+    list_display = ["user", "role", "partner", "created_at"]
+    list_filter = ["role", "partner"]
+    list_select_related = ["user", "partner"]
+    search_fields = ["=user__username", "=user__email"]
+    fields = ["user", "role"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        kwargs["choices"] = [(role, role.label) for role in PLATFORM_ROLES]
+        return super().formfield_for_choice_field(db_field, request, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        self._record(request, "role given", obj)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        self._record(request, "role taken away", obj)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
+        for membership in queryset.select_related("user", "partner"):
+            self.delete_model(request, membership)
+
+    def _record(self, request: HttpRequest, act: str, membership: Membership) -> None:
+        audit.record(
+            act, by=request.user.get_username(), subject=membership.user, role=membership.role,
+            partner_code=membership.partner.code if membership.partner else "",
+            source_address=source_address(request),
+        )  # fmt: skip
 
 
 @admin.register(MifosConnection)

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from partners import addresses, pem
 from partners.models import LoanProduct, MifosConnection, MpesaShortcode, Partner
+from paymentvault import networks
 from paymentvault.forms import ToldOfClashes
 
 BY_OAUTH = {
@@ -419,11 +420,15 @@ def web_address(url: str) -> str:
     """An address that we may send credentials to, or a ValidationError."""
     if not url:
         return url
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ValidationError("This is not a whole web address.") from error
     if parts.scheme != "https" and not (parts.scheme == "http" and settings.OUTBOUND_ALLOW_HTTP):
         raise ValidationError("It must begin with https://.")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValidationError("Give only the address: no user name, ? or # in it.")
+    networks.check_typed(url)
     return url
 
 

@@ -21,6 +21,10 @@ def about(partner: Partner) -> str:
     return f"mifos:{partner.pk}"
 
 
+def partner_of(job: Job) -> Partner | None:
+    return Partner.objects.filter(pk=job.about.removeprefix("mifos:")).first()
+
+
 def latest(partner: Partner) -> dict[str, Job]:
     """The newest job of each kind."""
     newest = (

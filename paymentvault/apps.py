@@ -7,9 +7,7 @@ class PaymentVaultConfig(AppConfig):
     verbose_name = "Payment Vault"
 
     def ready(self) -> None:
-        from paymentvault import (
-            checks,  # noqa: F401 -- registers the system checks
-            groups,
-        )
+        # The checks and the receivers of signals register themselves.
+        from paymentvault import checks, groups, sessions, signing_in  # noqa: F401
 
         post_migrate.connect(groups.make, dispatch_uid="groups")

@@ -31,9 +31,12 @@ GROUPS = {
         "partners.add_partner", "partners.change_partner", "partners.add_mifosconnection",
         "partners.change_mifosconnection", "partners.add_mpesashortcode",
         "partners.change_mpesashortcode", "partners.change_loanproduct",
+        "partners.view_apikey", "partners.change_apikey",
         "paymentvault.add_killswitch", "paymentvault.delete_killswitch",
         "paymentvault.view_killswitch", "paymentvault.view_auditevent",
         "paymentvault.view_heartbeat",
+        "paymentvault.view_allowednetwork", "paymentvault.add_allowednetwork",
+        "paymentvault.confirm_allowednetwork",
     },
 }  # fmt: skip
 ABOUT = {

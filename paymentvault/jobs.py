@@ -14,7 +14,7 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Model
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.module_loading import autodiscover_modules
@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 State = Job.State
 Work = Callable[["Running"], str]
+About = Callable[[Job], Model | None]
 
 # A worker that is silent for so long has died; its job is said to be broken off, never begun anew:
 # it may have done half of its work, and a person must look.
@@ -33,19 +34,20 @@ SILENT_TOO_LONG = timedelta(minutes=5)
 PIECE = 256 * 1024
 
 _kinds: dict[str, Work] = {}
-_shown_to: dict[str, str] = {}
+_shown_to: dict[str, tuple[str, "About"]] = {}
 
 
-def kind(name: str, *, shown_to: str = "") -> Callable[[Work], Work]:
+def kind(name: str, *, shown_to: str = "", about: About | None = None) -> Callable[[Work], Work]:
     """Register what does the work of a kind; it returns the outcome in words.
 
-    Whoever has the right `shown_to` may watch it too, besides the person who started it.
+    Whoever has the right `shown_to` to what the job is about may watch it too, besides the person
+    who started it. A kind that doesn't tell what it is about is shown to who has it everywhere.
     """
 
     def registered(work: Work) -> Work:
         _kinds[name] = work
         if shown_to:
-            _shown_to[name] = shown_to
+            _shown_to[name] = shown_to, about or _itself
         return work
 
     return registered
@@ -58,6 +60,10 @@ def _work_of(name: str) -> Work:
         import_module(settings.ROOT_URLCONF)
         autodiscover_modules("tasks")
     return _kinds[name]
+
+
+def _itself(job: Job) -> Model:
+    return job
 
 
 class Broken(Exception):
@@ -169,12 +175,18 @@ def _end(jobs: Any, state: Job.State, words: str) -> None:
                     leased_until=None)  # fmt: skip
 
 
-def seen_by(user: User) -> QuerySet[Job]:
-    """A person's own jobs, and those of kinds that are shown to others too."""
+def is_seen_by(user: User, job: Job) -> bool:
+    """A person's own job, or one of a kind that is shown to others too.
+
+    What is about a thing isn't shown any more to who lost the right to it.
+    """
     if user.is_superuser:
-        return Job.objects.all()
-    shown = [name for name, right in _shown_to.items() if user.has_perm(right)]
-    return Job.objects.filter(Q(started_by=user) | Q(kind__in=shown))
+        return True
+    right, about = _shown_to.get(job.kind, ("", _itself))
+    thing = about(job) if right else job
+    if thing is None or thing is job and job.started_by_id == user.pk:
+        return job.started_by_id == user.pk
+    return bool(right) and user.has_perm(right, thing)
 
 
 def latest(name: str, *, about: str) -> Job | None:

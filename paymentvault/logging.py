@@ -35,6 +35,8 @@ _IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(r"(/mifos-webhook/)(?!(?:loan-approval|test)(?![\w-]))[^/\s?#\"'<>]+"),
         rf"\1{MASKED}",
     ),
+    # API keys and refresh tokens of our own
+    (re.compile(r"\b(pvr?_[0-9a-f]{8,32}_)[\w-]+"), rf"\1{MASKED}"),
     (re.compile(r"\b(bearer)\s+[\w.~+/=-]+", re.IGNORECASE), rf"\1 {MASKED}"),
     # Base64 has more than small letters, unlike the words that follow "basic" in a sentence.
     (re.compile(r"\b([Bb]asic|BASIC)\s+(?=[a-z]*[A-Z0-9+/=])[\w+/=-]{6,}"), rf"\1 {MASKED}"),

@@ -5,7 +5,9 @@ import uuid
 import pgtrigger
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import F, Q
 from django.utils import timezone
 from fernet_fields import EncryptedTextField
 
@@ -17,14 +19,30 @@ class User(AbstractUser):
 REFUSED = "refused"
 
 
+# Whatever is added to the audit waits there for its link, also what psql adds.
+waits_for_its_link = pgtrigger.Trigger(
+    name="waits_for_its_link",
+    when=pgtrigger.After,
+    operation=pgtrigger.Insert,
+    func="INSERT INTO paymentvault_auditwaiting (event_id) VALUES (NEW.id); RETURN NULL;",
+)
+append_only = pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)
+
+
 class AuditEvent(models.Model):
     """One line of what people and the system did. Append-only, also for the table's owner."""
 
     at = models.DateTimeField(auto_now_add=True)
     actor = models.CharField(max_length=150)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="audit_events"
+    )
     source_address = models.GenericIPAddressField(null=True)
+    request_id = models.CharField(max_length=40, blank=True)
     act = models.CharField(max_length=60)
     subject = models.CharField(max_length=100, blank=True)
+    about_type = models.CharField(max_length=60, blank=True)
+    about_id = models.CharField(max_length=40, blank=True)
     partner_code = models.CharField(max_length=20, blank=True)
     detail = models.JSONField(default=dict)
 
@@ -35,14 +53,44 @@ class AuditEvent(models.Model):
                 name="refused_lately",
                 fields=["source_address", "-at"],
                 condition=models.Q(act=REFUSED),
-            )
+            ),
+            models.Index(name="audit_by_time", fields=["at"]),
+            models.Index(name="audit_by_actor", fields=["actor", "-id"]),
+            models.Index(name="audit_by_partner", fields=["partner_code", "-id"]),
+            models.Index(name="audit_by_act", fields=["act", "-id"]),
+            models.Index(name="audit_by_subject", fields=["subject", "-id"]),
+            models.Index(name="audit_by_object", fields=["about_type", "about_id", "-id"]),
         ]
-        triggers = [
-            pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)
-        ]
+        triggers = [append_only, waits_for_its_link]
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.actor} {self.act} {self.subject}".strip()
+
+
+class AuditWaiting(models.Model):
+    """A line that has no link in the chain yet; its writers wait for nobody."""
+
+    event = models.OneToOneField(AuditEvent, models.PROTECT, primary_key=True)
+
+    def __str__(self) -> str:
+        return str(self.event_id)
+
+
+class AuditLink(models.Model):
+    """A line's place in the chain: its hash covers the line, its place, and the link before."""
+
+    number = models.BigIntegerField(primary_key=True)
+    event = models.OneToOneField(AuditEvent, models.PROTECT, related_name="link")
+    previous = models.CharField(max_length=64)
+    hash = models.CharField(max_length=64)
+    made_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["number"]
+        triggers = [append_only]
+
+    def __str__(self) -> str:
+        return f"{self.number}:{self.hash}"
 
 
 class Heartbeat(models.Model):
@@ -156,3 +204,102 @@ class JobFile(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job_id}/{self.number}"
+
+
+class TokenGrant(models.Model):
+    """What a person's program was given: short-lived access tokens, as long as this stands.
+
+    It ends with the session that it was given from. Of its refresh token only a hash is kept.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="token_grants")
+    session_sha256 = models.CharField(max_length=64)
+    refresh_sha256 = models.CharField(max_length=64)
+    source_address = models.GenericIPAddressField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    refreshed_at = models.DateTimeField(null=True)
+    ends_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(name="grants_of_a_session", fields=["session_sha256"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"tokens of {self.user}"
+
+
+class AllowedNetwork(models.Model):
+    """A network that requests may go to although it is private, or at ports of its own.
+
+    One person proposes it, another confirms it; either kind of person may withdraw it alone.
+    """
+
+    network = models.CharField(max_length=43)
+    ports = ArrayField(models.PositiveIntegerField())
+    reason = models.CharField(max_length=300)
+    proposed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="networks_proposed"
+    )
+    proposed_at = models.DateTimeField(auto_now_add=True)
+    confirmed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="networks_confirmed"
+    )
+    confirmed_at = models.DateTimeField(null=True)
+    withdrawn_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="networks_withdrawn"
+    )
+    withdrawn_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        permissions = [("confirm_allowednetwork", "Can confirm allowed networks")]
+        triggers = [
+            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
+            pgtrigger.Protect(
+                name="what_was_proposed_stays",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange(
+                    "network", "ports", "reason", "proposed_by", "proposed_at"
+                ),
+            ),
+            pgtrigger.Protect(
+                name="withdrawn_for_good",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Condition("OLD.withdrawn_at IS NOT NULL"),
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="confirmed_by_a_second_person",
+                condition=Q(confirmed_by__isnull=True, confirmed_at__isnull=True)
+                | Q(confirmed_at__isnull=False)
+                & Q(confirmed_by__isnull=False)
+                & ~Q(confirmed_by=F("proposed_by")),
+            ),
+            models.CheckConstraint(
+                name="withdrawn_by_somebody",
+                condition=Q(withdrawn_by__isnull=True, withdrawn_at__isnull=True)
+                | Q(withdrawn_by__isnull=False, withdrawn_at__isnull=False),
+            ),
+            models.UniqueConstraint(
+                name="a_network_is_allowed_once",
+                fields=["network"],
+                condition=Q(withdrawn_at__isnull=True),
+                violation_error_message="This network is in the list already.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.network}, {'port' if len(self.ports) == 1 else 'ports'} {self.ports_words}"
+
+    @property
+    def ports_words(self) -> str:
+        return ", ".join(map(str, self.ports))
+
+    @property
+    def is_in_force(self) -> bool:
+        return self.confirmed_at is not None and self.withdrawn_at is None

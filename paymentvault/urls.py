@@ -23,8 +23,16 @@ urlpatterns = [
         "partners/<slug:code>/mpesa/",
         include(("disbursements.pages.mpesa_urls", "shortcodes")),
     ),
+    path("partners/<slug:code>/keys/", include(("partners.pages.key_urls", "keys"))),
+    path("api/v1/", include(("paymentvault.api.urls", "api"))),
+    path(
+        "partners/<slug:code>/deliveries/",
+        include(("disbursements.pages.delivery_urls", "deliveries")),
+    ),
     re_path(r"^livez/?$", views.livez),
     re_path(r"^readyz/?$", views.readyz),
+    # One way to sign in, which is guarded and recorded; the admin has none of its own.
+    path("admin/login/", views.admin_sign_in),
     path("admin/", admin.site.urls),
     path("", include("mifos.urls")),
     path("", include("disbursements.urls")),

@@ -13,6 +13,7 @@ os.environ.update(
     OUTBOUND_ALLOW_PRIVATE="1",
     OUTBOUND_ALLOW_HTTP="1",
     LOG_LEVEL="CRITICAL",
+    SECOND_FACTOR="0",
 )
 
 from paymentvault.settings import *  # noqa: E402, F403

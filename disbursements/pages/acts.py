@@ -20,6 +20,7 @@ from disbursements.pages.fields import SumField
 from disbursements.pages.notices import hold_words
 from disbursements.pages.whole import Whole, found
 from disbursements.states import NEXT, AttemptStatus, Status, TransitionRefused
+from paymentvault import recent
 from paymentvault.acts import Act, NoteForm, ReasonForm, confirmed, user_of
 from paymentvault.addresses import source_address
 from paymentvault.models import User
@@ -111,7 +112,8 @@ def offered(whole: Whole, user: User) -> list[Offer]:
     return [
         Offer(act.name, act.label, reverse(f"disbursements:{act.name}", args=[pk]), act.css)
         for act in ACTS.values()
-        if user.has_perm(act.permission) and not why_not(act, whole, user)
+        if user.has_perm(act.permission, whole.disbursement.partner)
+        and not why_not(act, whole, user)
     ]
 
 
@@ -198,7 +200,7 @@ NO_WAY_BACK = "This can't be undone: money that has moved comes back only if the
 
 @needs(DECIDE)
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
-    one = found(pk)
+    one = found(pk, user_of(request), DECIDE)
     return _asked(request, "approve", one, approval.approve, says="note", done="Approved", act={
         "title": f"Pay {in_kes(one)} to {whom(one)}?",
         "verb": f"Approve and pay {in_kes(one)}",
@@ -210,7 +212,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
 
 @needs(DECIDE)
 def reject(request: HttpRequest, pk: int) -> HttpResponse:
-    one = found(pk)
+    one = found(pk, user_of(request), DECIDE)
     return _asked(request, "reject", one, approval.reject, done="Rejected", act={
         "title": f"Reject {in_kes(one)} to {whom(one)}?",
         "verb": f"Reject {one.reference}",
@@ -222,7 +224,7 @@ def reject(request: HttpRequest, pk: int) -> HttpResponse:
 
 @needs(DECIDE)
 def release(request: HttpRequest, pk: int) -> HttpResponse:
-    one = found(pk)
+    one = found(pk, user_of(request), DECIDE)
     return _asked(request, "release", one, approval.release, done="Released", act={
         "title": f"Pay {in_kes(one)} to {whom(one)} in spite of its hold?",
         "verb": f"Release and pay {in_kes(one)}",
@@ -236,7 +238,7 @@ def release(request: HttpRequest, pk: int) -> HttpResponse:
 
 @needs(DECIDE)
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
-    one = found(pk)
+    one = found(pk, user_of(request), DECIDE)
     return _asked(request, "cancel", one, approval.cancel, done="Cancelled", act={
         "title": f"Cancel {in_kes(one)} to {whom(one)}?",
         "verb": f"Cancel {one.reference}",
@@ -261,7 +263,7 @@ def _comes_back(one: Disbursement) -> str:
 
 @needs(DECIDE)
 def retry(request: HttpRequest, pk: int) -> HttpResponse:
-    one = found(pk)
+    one = found(pk, user_of(request), DECIDE)
     return _asked(request, "retry", one, approval.retry, done="Retried", act={
         "title": f"Try again to pay {in_kes(one)} to {whom(one)}?",
         "verb": f"Retry and pay {in_kes(one)}",
@@ -284,7 +286,7 @@ def _proof(one: Disbursement) -> str:
 
 @needs(TEND)
 def ask(request: HttpRequest, pk: int) -> HttpResponse:
-    one = found(pk)
+    one = found(pk, user_of(request), TEND)
     return _asked(request, "ask", one, again.ask_mpesa, says="note", act={
         "title": f"Ask M-Pesa what became of {in_kes(one)} to {whom(one)}?",
         "verb": "Ask M-Pesa now",
@@ -297,7 +299,7 @@ def ask(request: HttpRequest, pk: int) -> HttpResponse:
 
 @needs(TEND)
 def record(request: HttpRequest, pk: int) -> HttpResponse:
-    one = found(pk)
+    one = found(pk, user_of(request), TEND)
     return _asked(request, "record", one, again.record, says="note", act={
         "title": f"Record {in_kes(one)} to {whom(one)} in Mifos X again?",
         "verb": "Record it now",
@@ -334,6 +336,8 @@ def _asked(
         return message or f"{done} {one.reference}. {following}"
 
     page = Act(**{"facts": facts(one), "back": back} | act)
+    if issubclass(page.form, PayingForm):
+        recent.demand_above(request, one.amount)
     return confirmed(
         request, page, do=carry_out, refusals=(NotAllowed, TransitionRefused),
         form_kwargs={"one": one} if issubclass(page.form, PayingForm) else None,

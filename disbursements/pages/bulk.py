@@ -23,7 +23,8 @@ from disbursements.approval import NotAllowed
 from disbursements.models import Disbursement
 from disbursements.pages.filters import DisbursementFilter, awaiting
 from disbursements.states import TransitionRefused
-from paymentvault import acts, audit, jobs
+from partners import access
+from paymentvault import acts, audit, jobs, recent
 from paymentvault.acts import Act, Refusal, user_of
 from paymentvault.addresses import source_address
 from paymentvault.models import Job, User
@@ -122,6 +123,7 @@ def approve(request: HttpRequest) -> HttpResponse:
             "Nothing was changed.",
         )  # fmt: skip
         return redirect(back)
+    recent.demand_above(request, seen.sum)
     started: list[Job] = []
 
     def start(form: CountForm) -> str:
@@ -141,7 +143,7 @@ def approve(request: HttpRequest) -> HttpResponse:
 def _asked(request: HttpRequest, user: User) -> Seen:
     """The ticked ones, or all of a filter: the oldest first, up to a bound."""
     if "all" in request.GET:
-        asked = DisbursementFilter(request.GET, user=user).rows
+        asked = DisbursementFilter(request.GET, user=user, right=MAY_APPROVE).rows
         ticked = 0
     else:
         keys = [int(key) for key in request.GET.getlist("pick") if re.fullmatch("[0-9]{1,18}", key)]
@@ -155,8 +157,8 @@ def _shown_before(request: HttpRequest, user: User) -> Seen:
     if told["by"] != user.pk:
         raise signing.BadSignature("It was shown to somebody else.")
     amounts = {int(pk): Decimal(amount) for pk, amount in told["amounts"].items()}
-    rows = Disbursement.objects.filter(pk__in=amounts).select_related("partner").order_by("pk")
-    shown = list(rows)
+    rows = access.only(Disbursement.objects.filter(pk__in=amounts), user, MAY_APPROVE)
+    shown = list(rows.select_related("partner").order_by("pk"))
     for row in shown:
         row.amount = amounts[row.pk]
     return Seen(shown, told["asked_for"])
@@ -237,7 +239,10 @@ def _approve_one(pk: int, amount: Decimal, running: jobs.Running) -> tuple[dict[
     line = {"name": f"DSB-{pk}", "link": reverse("disbursements:detail", args=[pk])}
     try:
         with transaction.atomic():
-            found = Disbursement.objects.select_for_update(no_key=True).get(pk=pk)
+            rows = Disbursement.objects.select_for_update(no_key=True, of=("self",))
+            found = rows.select_related("partner").get(pk=pk)
+            if not running.by.has_perm(MAY_APPROVE, found.partner):
+                raise NotAllowed(f"You may not approve payouts of {found.partner} any more.")
             if found.amount != amount:
                 raise NotAllowed("Its sum is not the one that you saw.")
             approval.approve(

@@ -38,7 +38,7 @@ TYPES = {
 @require_http_methods(["GET", "POST"])
 def export(request: HttpRequest, form: str) -> HttpResponseBase:
     """Stream it; a page asks first where that would take long."""
-    chosen = DisbursementFilter(request.GET, user=user_of(request))
+    chosen = DisbursementFilter(request.GET, user=user_of(request), right=MAY_EXPORT)
     if not chosen.is_valid():
         # The list says what is wrong.
         return redirect(f"{reverse('disbursements:list')}?{request.GET.urlencode()}")
@@ -84,7 +84,8 @@ def write(running: jobs.Running) -> str:
     """The same in the background."""
     if not running.by.is_active or not running.by.has_perm(MAY_EXPORT):
         raise jobs.Broken("You may not export disbursements any more. No file was made.")
-    chosen = DisbursementFilter(QueryDict(running.given["query"]), user=running.by)
+    query = QueryDict(running.given["query"])
+    chosen = DisbursementFilter(query, user=running.by, right=MAY_EXPORT)
     if not chosen.is_valid():
         raise jobs.Broken("What you filtered by has changed meanwhile. No file was made.")
     form, counted = running.given["form"], _Counted(running)

@@ -25,11 +25,17 @@ from disbursements.pages.fields import SumField
 from disbursements.pages.notices import HOLD_WORDS
 from disbursements.pages.waits import BANDS, what_waits
 from disbursements.states import Status
-from partners.models import LoanProduct, Partner
+from partners import access
+from partners.models import LoanProduct
 from paymentvault.models import User
 from paymentvault.paging import Pager, Sort
 
 Rows = QuerySet[Disbursement]
+
+SEE, DECIDE, SETTLE = (
+    "disbursements.view_disbursement", "disbursements.approve_disbursement",
+    "disbursements.settle_disbursement",
+)  # fmt: skip
 
 # Recording takes seconds; what isn't recorded by then is worth a look.
 RECORDED_WITHIN = timedelta(minutes=5)
@@ -104,7 +110,11 @@ def needing_attention(rows: Rows, user: User) -> Rows:
 
 def awaiting(rows: Rows, user: User) -> Rows:
     """What this person may approve: it awaits approval, and somebody else asked for it."""
-    return rows.filter(status=Status.AWAITING_APPROVAL).exclude(requested_by=user)
+    return (
+        access.only(rows, user, DECIDE)
+        .filter(status=Status.AWAITING_APPROVAL)
+        .exclude(requested_by=user)
+    )
 
 
 def unrecorded(rows: Rows, user: User) -> Rows:
@@ -114,7 +124,9 @@ def unrecorded(rows: Rows, user: User) -> Rows:
 def to_settle(rows: Rows, user: User) -> Rows:
     """Somebody else says what became of it, and this person may agree."""
     proposed = Settlement.objects.filter(state=Settlement.State.PROPOSED)
-    return rows.filter(pk__in=proposed.exclude(proposed_by=user).values("disbursement"))
+    return access.only(rows, user, SETTLE).filter(
+        pk__in=proposed.exclude(proposed_by=user).values("disbursement")
+    )
 
 
 def _unrecorded() -> Q:
@@ -229,16 +241,15 @@ class DisbursementFilter(filters.FilterSet):
         form = FilterForm
         fields: list[str] = []
 
-    def __init__(self, data: QueryDict, *, user: User) -> None:
+    def __init__(self, data: QueryDict, *, user: User, right: str = SEE) -> None:
         self.query = self._what_counts(data)
-        super().__init__(self.query)
+        super().__init__(self.query, access.only(Disbursement.objects.all(), user, right))
         self.sort = "amount" if data.get("sort") == "amount" else ""
         self.user = user
         # Read once: the choice, its check and its words need them.
-        self.partners = {p.code: p for p in Partner.objects.only("code", "name")}
-        self.products = {
-            str(p.pk): p for p in LoanProduct.objects.select_related("connection__partner")
-        }
+        self.partners = {p.code: p for p in access.partners(user, right).only("code", "name")}
+        products = access.only(LoanProduct.objects.all(), user, right)
+        self.products = {str(p.pk): p for p in products.select_related("connection__partner")}
         self.filters["partner"].extra["choices"] = [
             (p.code, p.name) for p in self.partners.values()
         ]

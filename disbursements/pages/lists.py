@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET
 
 from disbursements.models import Case, Disbursement
 from disbursements.pages.bulk import MOST_AT_ONCE
-from disbursements.pages.filters import SAVED, DisbursementFilter, awaiting
+from disbursements.pages.filters import DECIDE, SAVED, DisbursementFilter, awaiting
 from disbursements.states import TONE, Status
 from paymentvault.acts import user_of
 from paymentvault.models import User
@@ -75,7 +75,7 @@ def _with_what_is_shown(chosen: DisbursementFilter) -> Any:
 
 def _approvable(chosen: DisbursementFilter, page: Page, user: User) -> int:
     """How many of the filter this person may approve, up to one more than go at once."""
-    if not page.rows or not user.has_perm("disbursements.approve_disbursement"):
+    if not page.rows or not user.has_perm(DECIDE):
         return 0
     return awaiting(chosen.rows, user).order_by()[: MOST_AT_ONCE + 1].count()
 
@@ -112,7 +112,9 @@ class Row:
             tone=TONE[status],
             reason=Truncator(case.words if case else _reason(found, is_own)).chars(LONGEST_REASON),
             has_case=case is not None,
-            can_be_ticked=status == Status.AWAITING_APPROVAL and not is_own,
+            can_be_ticked=status == Status.AWAITING_APPROVAL
+            and not is_own
+            and user.has_perm(DECIDE, found.partner),
         )
 
 

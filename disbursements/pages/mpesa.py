@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import messages
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 
@@ -14,7 +14,7 @@ from disbursements.models import Disbursement
 from disbursements.pages.shortcode_form import ShortcodeForm
 from disbursements.states import MOVING, Status
 from disbursements.tasks import RETRIED_BY_THEMSELVES
-from partners import pem
+from partners import access, pem
 from partners.models import MpesaShortcode, Partner
 from paymentvault import audit
 from paymentvault.acts import Act, Refusal, confirmed, user_of
@@ -25,11 +25,12 @@ from paymentvault.rights import needs
 from paymentvault.templatetags.portal import kes
 
 Pause = MpesaShortcode.Pause
+SEE, CHANGE = "partners.view_mpesashortcode", "partners.change_mpesashortcode"
 
 
-@needs("partners.view_mpesashortcode")
+@needs(SEE)
 def detail(request: HttpRequest, code: str, pk: int) -> HttpResponse:
-    shortcode = _shortcode(code, pk)
+    shortcode = _shortcode(request, code, pk, SEE)
     shown = {
         "shortcode": shortcode,
         "partner": shortcode.partner,
@@ -40,29 +41,30 @@ def detail(request: HttpRequest, code: str, pk: int) -> HttpResponse:
     return render(request, "shortcodes/detail.html", shown)
 
 
-@needs("partners.change_mpesashortcode")
+@needs(CHANGE)
 def add(request: HttpRequest, code: str) -> HttpResponse:
     if request.method != "POST":
-        partner = get_object_or_404(Partner, code=code)
+        partner = access.one(Partner.objects.all(), request.user, CHANGE, code=code)
         return _form_page(request, ShortcodeForm(partner=partner))
     with transaction.atomic():
-        partner = _locked(code)
+        partner = _locked(request, code)
         return _saved(request, partner, MpesaShortcode(partner=partner))
 
 
-@needs("partners.change_mpesashortcode")
+@needs(CHANGE)
 def edit(request: HttpRequest, code: str, pk: int) -> HttpResponse:
     if request.method != "POST":
-        shortcode = _shortcode(code, pk)
+        shortcode = _shortcode(request, code, pk)
         return _form_page(request, ShortcodeForm(instance=shortcode, partner=shortcode.partner))
     with transaction.atomic():
-        partner = _locked(code)
-        return _saved(request, partner, _shortcode(code, pk))
+        partner = _locked(request, code)
+        return _saved(request, partner, _shortcode(request, code, pk))
 
 
-def _locked(code: str) -> Partner:
+def _locked(request: HttpRequest, code: str) -> Partner:
     """Two that save shortcodes of a partner at once come one after the other: one is default."""
-    return get_object_or_404(Partner.objects.select_for_update(no_key=True), code=code)
+    rows = Partner.objects.select_for_update(no_key=True)
+    return access.one(rows, request.user, CHANGE, code=code)
 
 
 def _saved(request: HttpRequest, partner: Partner, shortcode: MpesaShortcode) -> HttpResponse:
@@ -132,10 +134,10 @@ def _form_page(request: HttpRequest, form: ShortcodeForm) -> HttpResponse:
     return render(request, "shortcodes/form.html", shown, status=status)
 
 
-@needs("partners.change_mpesashortcode")
+@needs(CHANGE)
 def test(request: HttpRequest, code: str, pk: int) -> HttpResponse:
     """Begin a test, or go to the one that runs; a GET leads to where the button is."""
-    shortcode = _shortcode(code, pk)
+    shortcode = _shortcode(request, code, pk)
     if request.method != "POST":
         return redirect(_page(shortcode))
     return _begin_test(request, shortcode)
@@ -153,9 +155,9 @@ def _begin_test(request: HttpRequest, shortcode: MpesaShortcode) -> HttpResponse
     return redirect("job", job.pk)
 
 
-@needs("partners.change_mpesashortcode")
+@needs(CHANGE)
 def pause(request: HttpRequest, code: str, pk: int) -> HttpResponse:
-    shortcode = _shortcode(code, pk)
+    shortcode = _shortcode(request, code, pk)
     waiting = _waiting(shortcode.partner)
     act = Act(
         title=f"Pause shortcode {shortcode.shortcode} of {shortcode.partner}?",
@@ -183,9 +185,9 @@ def pause(request: HttpRequest, code: str, pk: int) -> HttpResponse:
     return confirmed(request, act, do=do)
 
 
-@needs("partners.change_mpesashortcode")
+@needs(CHANGE)
 def resume(request: HttpRequest, code: str, pk: int) -> HttpResponse:
-    shortcode = _shortcode(code, pk)
+    shortcode = _shortcode(request, code, pk)
     waiting = _waiting(shortcode.partner)
     act = Act(
         title=f"Resume shortcode {shortcode.shortcode} of {shortcode.partner}?"
@@ -273,9 +275,9 @@ def _in_words(found: Totals) -> str:
     return f"{found.words} {noun}" + (f", KES {kes(found.sum)}" if found.sum is not None else "")
 
 
-def _shortcode(code: str, pk: int) -> MpesaShortcode:
+def _shortcode(request: HttpRequest, code: str, pk: int, right: str = CHANGE) -> MpesaShortcode:
     rows = MpesaShortcode.objects.select_related("partner")
-    return get_object_or_404(rows, pk=pk, partner__code=code)
+    return access.one(rows, request.user, right, pk=pk, partner__code=code)
 
 
 def _page(shortcode: MpesaShortcode) -> str:

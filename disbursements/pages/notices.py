@@ -68,16 +68,18 @@ def hold_words(holds: list[str]) -> str:
 
 def notices(whole: Whole, user: User) -> list[Notice]:
     """The open cases first: they are what a person must settle."""
-    found = [_case(case, user) for case in whole.open_cases]
+    partner = whole.disbursement.partner
+    may_close = user.has_perm("disbursements.change_case", partner)
+    found = [_case(case, may_close=may_close) for case in whole.open_cases]
     if whole.status == Status.IN_DOUBT and whole.proposal:
         found.append(_proposal(whole, user))
     return [*found, _OF_STATUS[whole.status](whole, user)]
 
 
-def _case(case: Case, user: User) -> Notice:
+def _case(case: Case, *, may_close: bool) -> Notice:
     tone = "bad" if case.kind in cases.MONEY_IN_QUESTION else "warn"
     close = (reverse("cases:close", args=[case.pk]), "Close this case…")
-    links = (close,) if user.has_perm("disbursements.change_case") else ()
+    links = (close,) if may_close else ()
     return Notice(tone, f"Open case: {cases.kind_of(case).label}.", case.words, links=links)
 
 
@@ -92,12 +94,13 @@ def _proposal(whole: Whole, user: User) -> Notice:
     }  # fmt: skip
     at = [whole.disbursement.pk, proposal.pk]
     links = ((reverse(f"disbursements:settle-{way}", args=at), ways[way]) for way in ways)
+    may_settle = user.has_perm("disbursements.settle_disbursement", whole.disbursement.partner)
     return Notice(
         "warn",
         f"{who} to settle it as {settlement.in_words(proposal)}.",
         f"Evidence: {proposal.evidence} {others} must check it and confirm. Until then nothing "
         "follows, and should M-Pesa's own answer come first, that one counts.",
-        links=tuple(links) if user.has_perm("disbursements.settle_disbursement") else (),
+        links=tuple(links) if may_settle else (),
     )
 
 

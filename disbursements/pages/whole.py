@@ -21,6 +21,10 @@ from disbursements.models import (
     Transition,
 )
 from disbursements.states import FINAL, Status
+from partners import access
+from paymentvault.models import User
+
+SEE = "disbursements.view_disbursement"
 
 # Of what repeats itself without end, the newest; the inbox of callbacks has the rest.
 MOST_SHOWN = 60
@@ -39,12 +43,13 @@ def theirs(code: str) -> str:
     return "" if code in NO_CODES_OF_THEIRS else code
 
 
-def found(pk: int) -> Disbursement:
-    """A disbursement with its people, its partner and the settlement that waits, in one query."""
-    return _one(_rows(), pk)
+def found(pk: int, user: User, right: str) -> Disbursement:
+    """A disbursement with its people, its partner and the settlement that waits, in one query;
+    of a partner at which somebody has the right."""
+    return _one(access.only(_rows(), user, right), pk)
 
 
-def told(pk: int) -> Disbursement:
+def told(pk: int, user: User) -> Disbursement:
     """The same, with what tells whether a page about it would show something new."""
     it, answers = OuterRef("pk"), ("answer_code", "outcome")
     parts = {
@@ -55,7 +60,8 @@ def told(pk: int) -> Disbursement:
         "results": _latest(Callback.objects.filter(attempt__disbursement=it), "state"),
         "answers": _latest(Callback.objects.filter(inquiry__attempt__disbursement=it), "state"),
     }
-    return _one(_rows().annotate(**{f"told_{name}": part for name, part in parts.items()}), pk)
+    rows = access.only(_rows(), user, SEE)
+    return _one(rows.annotate(**{f"told_{name}": part for name, part in parts.items()}), pk)
 
 
 def _rows() -> QuerySet[Disbursement]:

@@ -18,18 +18,19 @@ from partners.pages import saving
 from paymentvault import rights
 from paymentvault.rights import needs
 
+SEE = "partners.view_mifosconnection"
 CHANGED = "loan product changed"
 SHOWN = 20
 # No lender has so many; a form of them all stays one page.
 AT_MOST = 500
 
 
-@needs("partners.view_mifosconnection")
+@needs(SEE)
 def products(request: HttpRequest, code: str) -> HttpResponse:
-    connection = connection_of(code)
+    connection = connection_of(request, code, SEE)
     if request.method != "POST":
         return _page(request, connection, _forms(connection, None))
-    if not request.user.has_perm(RIGHT):
+    if not request.user.has_perm(RIGHT, connection.partner):
         raise rights.Missing(RIGHT)
     with transaction.atomic():
         MifosConnection.objects.select_for_update(no_key=True).get(pk=connection.pk)
@@ -103,7 +104,7 @@ def _page(
         "forms": found,
         "form": found,
         "clash": clash,
-        "may_change": request.user.has_perm(RIGHT),
+        "may_change": request.user.has_perm(RIGHT, connection.partner),
         "history": [
             (line, _in_words(line.detail))
             for line in saving.acts(connection.partner, CHANGED, at_most=SHOWN)
@@ -131,7 +132,7 @@ def _sum(amount: str | None) -> str:
 @needs(RIGHT)
 @require_POST
 def ask(request: HttpRequest, code: str) -> HttpResponse:
-    partner = connection_of(code).partner
+    partner = connection_of(request, code).partner
     title = f"Loan products of {partner.name}’s Mifos X"
     job, _ = start(request, work.PRODUCTS, partner, title=title, back="connection:products")
     return redirect("job", job.pk)

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.models import Count, Q, Sum
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
@@ -13,7 +13,15 @@ from django.views.decorators.http import require_POST
 from disbursements.models import Disbursement
 from disbursements.states import Status
 from mifos import connections
-from mifos.pages.connection import RIGHT, connection_of, locked, partner_of, start, when
+from mifos.pages.connection import (
+    RIGHT,
+    connection_of,
+    locked,
+    locked_partner,
+    partner_of,
+    start,
+    when,
+)
 from partners import automatic, work
 from partners.models import MifosConnection, Partner
 from partners.pages import states
@@ -23,6 +31,7 @@ from paymentvault.addresses import source_address
 from paymentvault.models import Job
 from paymentvault.rights import needs
 
+CHANGE = "partners.change_partner"
 # What was looked at longer ago says too little of what would happen now.
 LOOK_COUNTS = timedelta(minutes=10)
 SHOWN = 10
@@ -33,7 +42,7 @@ SHOWN = 10
 
 @needs(RIGHT)
 def on(request: HttpRequest, code: str) -> HttpResponse:
-    connection = connection_of(code)
+    connection = connection_of(request, code)
     if why_not := _why_not_on(connection):
         given = {
             "partner": connection.partner, "title": "Switch the connection on",
@@ -42,7 +51,7 @@ def on(request: HttpRequest, code: str) -> HttpResponse:
         return _refused(request, given)
 
     def do(form: Any) -> str:
-        row = locked(code)
+        row = locked(request, code)
         if row.is_on:
             raise Refusal("It is switched on already.")
         try:
@@ -96,10 +105,10 @@ def _why_not_on(connection: MifosConnection) -> tuple[str, str, str] | None:
 
 @needs(RIGHT)
 def off(request: HttpRequest, code: str) -> HttpResponse:
-    connection = connection_of(code)
+    connection = connection_of(request, code)
 
     def do(form: Any) -> str:
-        row = locked(code)
+        row = locked(request, code)
         if not row.is_on:
             raise Refusal("It is switched off already.")
         connections.switch_off(row, **_who(request, form))
@@ -122,7 +131,7 @@ def off(request: HttpRequest, code: str) -> HttpResponse:
 @needs(RIGHT)
 @require_POST
 def poll(request: HttpRequest, code: str) -> HttpResponse:
-    partner = connection_of(code).partner
+    partner = connection_of(request, code).partner
     job, _ = start(request, work.POLL, partner, title=f"Polling {partner.name}’s Mifos X now")
     return redirect("job", job.pk)
 
@@ -130,10 +139,10 @@ def poll(request: HttpRequest, code: str) -> HttpResponse:
 # -- automatic disbursement
 
 
-@needs("partners.change_partner")
+@needs(CHANGE)
 def automatic_on(request: HttpRequest, code: str) -> HttpResponse:
     """What would happen now; then, deliberately, on."""
-    partner = partner_of(code)
+    partner = partner_of(request, code, CHANGE)
     if partner.is_automatic:
         return redirect("automatic:off", code)
     known = known_of(partner)
@@ -156,8 +165,8 @@ def _fresh(job: Job | None) -> Job | None:
 
 
 def _switched(request: HttpRequest, code: str, form: Any) -> str:
-    partner = get_object_or_404(Partner.objects.select_for_update(no_key=True), code=code)
-    if states.why_not_automatic(known_of(partner_of(code))):
+    partner = locked_partner(request, code, CHANGE)
+    if states.why_not_automatic(known_of(partner_of(request, code, CHANGE))):
         raise Refusal("Something has changed meanwhile: open this page again.")
     if not automatic.switch(partner, to=True, **_who(request, form)):
         raise Refusal("It is switched on already.")
@@ -196,20 +205,20 @@ def _act(partner: Partner, look: Job) -> Act:
     )
 
 
-@needs("partners.change_partner")
+@needs(CHANGE)
 @require_POST
 def look(request: HttpRequest, code: str) -> HttpResponse:
     """Read Mifos X's approved loans, and tell what would become of each."""
-    partner = connection_of(code).partner
+    partner = connection_of(request, code, CHANGE).partner
     title = f"What automatic disbursement of {partner.name} would do now"
     start(request, work.OUTLOOK, partner, title=title, back="automatic:switch")
     return redirect("automatic:switch", code)
 
 
-@needs("partners.change_partner")
+@needs(CHANGE)
 def look_panel(request: HttpRequest, code: str) -> HttpResponse:
     """The part that shows how far the look is; at its end the page shows itself anew."""
-    partner = partner_of(code)
+    partner = partner_of(request, code, CHANGE)
     job = work.latest(partner).get(work.OUTLOOK)
     answer = render(request, "connection/_look.html", {"partner": partner, "job": job})
     if job is None or job.is_over:
@@ -217,12 +226,12 @@ def look_panel(request: HttpRequest, code: str) -> HttpResponse:
     return answer
 
 
-@needs("partners.change_partner")
+@needs(CHANGE)
 def automatic_off(request: HttpRequest, code: str) -> HttpResponse:
-    partner = get_object_or_404(Partner, code=code)
+    partner = partner_of(request, code, CHANGE)
 
     def do(form: Any) -> str:
-        row = get_object_or_404(Partner.objects.select_for_update(no_key=True), code=code)
+        row = locked_partner(request, code, CHANGE)
         if not automatic.switch(row, to=False, **_who(request, form)):
             raise Refusal("It is switched off already.")
         return "Automatic disbursement is off. From now on each loan waits for a person."

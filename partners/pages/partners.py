@@ -6,10 +6,10 @@ from django.contrib import messages
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils.html import format_html
 
-from partners import work
+from partners import access, work
 from partners.forms import PartnerPageForm
 from partners.models import Partner
 from partners.pages import saving, states
@@ -17,6 +17,7 @@ from paymentvault.acts import user_of
 from paymentvault.paging import Pager, Sort
 from paymentvault.rights import needs
 
+SEE, CHANGE = "partners.view_partner", "partners.change_partner"
 PAGER = Pager({"": Sort(("name", "pk"), "By name")})
 FILTERS = {
     "on": ("Switched on", Q(mifos__is_on=True)),
@@ -27,11 +28,12 @@ FILTERS = {
 }
 
 
-@needs("partners.view_partner")
+@needs(SEE)
 def index(request: HttpRequest) -> HttpResponse:
     q = request.GET.get("q", "").replace("\x00", "").strip()[:100]
     state = request.GET.get("state", "")
-    rows = Partner.objects.select_related("mifos").prefetch_related("shortcodes")
+    rows = access.partners(user_of(request), SEE)
+    rows = rows.select_related("mifos").prefetch_related("shortcodes")
     page = PAGER.page(_filtered(rows, q, state), request.GET)
     shown = [
         {"partner": partner, "state": states.of_connection(states.mifos_of(partner))}
@@ -66,9 +68,10 @@ def _without(request: HttpRequest, name: str) -> str:
     return query.urlencode()
 
 
-@needs("partners.view_partner")
+@needs(SEE)
 def detail(request: HttpRequest, code: str) -> HttpResponse:
-    partner = get_object_or_404(Partner.objects.select_related("mifos"), code=code)
+    rows = Partner.objects.select_related("mifos")
+    partner = access.one(rows, request.user, SEE, code=code)
     known = known_of(partner)
     steps = states.checklist(known, user=user_of(request))
     left = [step for step in steps if not step.is_done and not step.is_optional]
@@ -117,9 +120,9 @@ def new(request: HttpRequest) -> HttpResponse:
     return _form(request, Partner())
 
 
-@needs("partners.change_partner")
+@needs(CHANGE)
 def edit(request: HttpRequest, code: str) -> HttpResponse:
-    return _form(request, get_object_or_404(Partner, code=code))
+    return _form(request, access.one(Partner.objects.all(), request.user, CHANGE, code=code))
 
 
 def _form(request: HttpRequest, partner: Partner) -> HttpResponse:

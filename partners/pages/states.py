@@ -101,7 +101,7 @@ class Known:
 def checklist(known: Known, *, user: User) -> list[Step]:
     """What leads from nothing to the first automatic payout, in the order in which it works."""
     steps = [*_of_the_partner(known), *_of_mifos(known), *_of_mpesa(known), *_to_switch(known)]
-    return [replace(step, is_allowed=user.has_perm(step.right)) for step in steps]
+    return [replace(step, is_allowed=user.has_perm(step.right, known.partner)) for step in steps]
 
 
 def _of_the_partner(known: Known) -> Iterator[Step]:

@@ -18,20 +18,26 @@ TYPES = {
 
 def show(request: HttpRequest, pk: UUID) -> HttpResponse:
     """The page, and the part of it that htmx fetches while the job runs."""
-    seen = jobs.seen_by(user_of(request)).select_related("started_by").defer("given")
-    job = get_object_or_404(seen, pk=pk)
+    job = _job(request, pk)
     template = "jobs/_progress.html" if request.headers.get("HX-Request") else "jobs/detail.html"
     return render(request, template, {"job": job, "has_file": jobs.has_file(job)})
 
 
 def file(request: HttpRequest, pk: UUID) -> StreamingHttpResponse:
-    job = get_object_or_404(jobs.seen_by(user_of(request)), pk=pk)
+    job = _job(request, pk)
     if not jobs.has_file(job):
         raise Http404
     name = job.lines[0]["file"]
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     kind = TYPES.get(name.rpartition(".")[2], "application/octet-stream")
     return StreamingHttpResponse(_pieces(job), content_type=kind, headers=headers)
+
+
+def _job(request: HttpRequest, pk: UUID) -> Job:
+    job = get_object_or_404(Job.objects.select_related("started_by").defer("given"), pk=pk)
+    if not jobs.is_seen_by(user_of(request), job):
+        raise Http404
+    return job
 
 
 def _pieces(job: Job) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db.migrations.recorder import MigrationRecorder
-from django.db.models import Max, Q
+from django.db.models import Max, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
@@ -18,6 +18,7 @@ from disbursements.pages.filters import RECORDED_WITHIN
 from disbursements.pages.notices import hold_words
 from mifos.events import WAITED_TOO_LONG
 from mifos.polling import POLLED_TOO_LONG_AGO, connections_to_poll
+from partners import access
 from partners.models import MifosConnection, MpesaShortcode
 from paymentvault.models import Heartbeat, KillSwitch, User
 from paymentvault.portal import waiting
@@ -86,9 +87,12 @@ class Needs:
     @cached_property
     def shortcodes(self) -> list[MpesaShortcode]:
         """The active ones, with nothing of their secrets read."""
-        if not self.user.has_perm("partners.view_mpesashortcode"):
+        right = "partners.view_mpesashortcode"
+        if not self.user.has_perm(right):
             return []
-        rows = MpesaShortcode.objects.filter(Q(is_active=True) | ~Q(pause=""))
+        rows = access.only(MpesaShortcode.objects.all(), self.user, right).filter(
+            Q(is_active=True) | ~Q(pause="")
+        )
         return list(
             rows.filter(partner__is_active=True)
             .select_related("partner")
@@ -106,13 +110,18 @@ class Needs:
             yield Need(
                 "stopped", NOTHING_GOES, "bad", "All payouts are stopped",
                 help_for("stop-everything"),
-                f"{switch.stopped_by} stopped them: {switch.reason} No money moves for anybody; "
-                "approved disbursements wait.",
+                f"{self._why(switch)}No money moves for anybody; approved disbursements wait.",
                 "for", switch.stopped_at, help="stop-everything",
             )  # fmt: skip
 
+    def _why(self, switch: KillSwitch) -> str:
+        """Who stopped payouts and why, which may be about one partner, is the platform's."""
+        if not access.is_everywhere(self.user, "disbursements.view_disbursement"):
+            return ""
+        return f"{switch.stopped_by} stopped them: {switch.reason} "
+
     def _late_sweeps(self) -> Iterator[Need]:
-        if not self.user.has_perm("disbursements.view_disbursement"):
+        if not access.is_everywhere(self.user, "disbursements.view_disbursement"):
             return
         if late := late_sweeps(self.now):
             names = ", ".join(name.replace("_", " ") for name in late)
@@ -189,9 +198,10 @@ class Needs:
                 )  # fmt: skip
 
     def _connections(self) -> Iterator[Need]:
-        if not self.user.has_perm("partners.view_partner"):
+        right = "partners.view_partner"
+        if not self.user.has_perm(right):
             return
-        for connection in _ailing_connections(self.now):
+        for connection in access.only(_ailing_connections(self.now), self.user, right):
             page = reverse("partners:detail", args=[connection.partner.code])
             said = f" It said: {connection.last_error}" if connection.last_error else ""
             if connection.failing_since:
@@ -292,11 +302,11 @@ def _migrated_at() -> datetime | None:
     return at
 
 
-def _ailing_connections(now: datetime) -> list[MifosConnection]:
+def _ailing_connections(now: datetime) -> QuerySet[MifosConnection]:
     """Those that don't answer, and those that weren't polled to the end for long."""
     long_ago = now - POLLED_TOO_LONG_AGO
     unpolled = Q(polled_at__lt=long_ago) | Q(polled_at=None)
-    return list(
+    return (
         connections_to_poll()
         .filter(Q(failing_since__isnull=False) | unpolled & Q(switched_on_at__lt=long_ago))
         .select_related("partner")

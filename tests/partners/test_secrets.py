@@ -11,7 +11,7 @@ from django.db import models as db
 from fernet_fields import DecryptionError, EncryptedField, hkdf
 
 from disbursements.models import Inquiry
-from partners.models import AccessToken, MifosConnection, MpesaShortcode
+from partners.models import AccessToken, MifosConnection, MpesaShortcode, WebhookEndpoint
 from paymentvault.models import Job
 from tests.partners.conftest import CANARY, CREDENTIAL
 
@@ -67,6 +67,10 @@ def everything(connection, shortcode, sent, amina):
     Inquiry.objects.create(kind="status", shortcode=shortcode, attempt=attempt)
     AccessToken.objects.create(pk="hash", token=f"{CANARY}-token")
     Job.objects.create(kind="test", title="A test", started_by=amina, given=f"{CANARY}-given")
+    WebhookEndpoint.objects.create(
+        partner=connection.partner, url="https://core.test", made_by=amina, secret=CANARY,
+        previous_secret=f"{CANARY}-before",
+    )  # fmt: skip
     MifosConnection.objects.update(oauth_client_secret=f"{CANARY}-oauth", password=CANARY)
     MpesaShortcode.objects.update(security_credential=CREDENTIAL, consumer_secret=CANARY)
 
@@ -78,6 +82,7 @@ def test_these_are_all_the_secrets_there_are():
         ("MpesaShortcode", "consumer_secret"), ("MpesaShortcode", "initiator_password"),
         ("MpesaShortcode", "security_credential"), ("AccessToken", "token"),
         ("Attempt", "callback_token"), ("Inquiry", "callback_token"), ("Job", "given"),
+        ("WebhookEndpoint", "secret"), ("WebhookEndpoint", "previous_secret"),
     }  # fmt: skip
 
 
@@ -94,11 +99,12 @@ def test_nothing_that_sounds_like_a_secret_is_kept_in_the_clear():
         and any(word in field.name for word in hushed)
     }
 
-    # An address, a hash of Django's own, and hashes that rows are looked up by.
+    # An address, a hash of Django's own, hashes that rows are looked up by, and a name for a
+    # request, which its sender makes up.
     assert plain == {
         "MifosConnection.oauth_token_url", "User.password", "MifosConnection.webhook_token_hash",
         "MifosConnection.previous_token_hash", "AccessToken.credential_hash",
-        "Attempt.callback_token_hash", "Inquiry.callback_token_hash",
+        "Attempt.callback_token_hash", "Inquiry.callback_token_hash", "ApiRequest.idempotency_key",
     }  # fmt: skip
 
 

@@ -11,11 +11,14 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import models, transaction
 from fernet_fields import DecryptionError, EncryptedField
 
+from paymentvault import second_factor
+
 
 class Command(BaseCommand):
     help = __doc__
 
     def handle(self, *args: Any, **options: Any) -> None:
+        self.stdout.write(f"Second factors: {second_factor.encrypt_anew()} rows")
         unreadable = [row for model in apps.get_models() for row in self._rotate(model)]
         if unreadable:
             raise CommandError(

@@ -1,0 +1,12 @@
+"""Addresses of a partner's API keys, below its page."""
+
+from django.urls import path
+
+from partners.pages import keys
+
+urlpatterns = [
+    path("", keys.index, name="list"),
+    path("new/", keys.new, name="new"),
+    path("<uuid:pk>/rotate/", keys.rotate, name="rotate"),
+    path("<uuid:pk>/revoke/", keys.revoke, name="revoke"),
+]
