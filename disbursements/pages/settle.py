@@ -216,8 +216,9 @@ def _consequence(one: Disbursement, proposal: Settlement) -> str:
     also = f" It closes the case {' and '.join(closed)}." if closed else ""
     if proposal.outcome == Outcome.FAILED:
         return (
-            "It counts as failed. It can then be retried, which asks M-Pesa to pay it anew: if the "
-            "money did move after all, the borrower is paid twice, and M-Pesa won't give it back."
+            "It counts as failed. Unless a case about contradicting answers forbids it, it can "
+            "then be retried, which asks M-Pesa to pay it anew: if the money did move after all, "
+            "the borrower is paid twice, and M-Pesa won't give it back."
             f"{also} This can't be undone."
         )
     told = " Mifos X is told that the loan is disbursed." if one.connection_id else ""

@@ -69,7 +69,7 @@ def take_all(browser: Browser, server: str, partner: Partner) -> None:
     asked = ask_for(signed_in(browser, server, grace), partner)
     paid = Disbursement.objects.filter(partner=partner, status=Status.RECORDED).earliest("pk")
     desk = signed_in(browser, server, daniel)
-    test_connection(desk, partner)
+    see_connection_tested(desk, partner)
     for name, path in {
         "home": "/",
         "partner": f"/partners/{partner.code}/",
@@ -119,7 +119,7 @@ def ask_for(page: Page, partner: Partner) -> Disbursement:
     )
 
 
-def test_connection(page: Page, partner: Partner) -> None:
+def see_connection_tested(page: Page, partner: Partner) -> None:
     page.goto(f"/partners/{partner.code}/mifos/")
     page.get_by_role("button", name="Test connection").click()
     page.locator("#test .badge", has_text="Good").last.wait_for()
