@@ -43,6 +43,10 @@ test: .venv ## Run the tests
 screenshots: .venv ## Take the README's pictures from a demo of their own
 	@$(WITH_SERVICES) $(BIN)/python -m tests.browser.screenshots $(ARGS)
 
+.PHONY: bench-audit
+bench-audit: .venv ## Measure the review of an audit of ten million lines
+	@$(WITH_SERVICES) $(BIN)/python -m benchmarks.audit
+
 .PHONY: bench
 bench: .venv ## Measure how long a borrower waits, beside what no design can spare
 	@$(WITH_SERVICES) $(BIN)/python -m benchmarks.latency
@@ -71,7 +75,8 @@ AS_IN_PRODUCTION = DEBUG=0 PUBLIC_URL=https://vault.example.org ALLOWED_HOSTS=va
 .PHONY: worker
 worker: .venv ## Run one worker for all queues (on the DATABASE_URL and REDIS_URL given)
 	@$(WITH_SERVICES) $(BIN)/celery -A paymentvault worker --pool threads --concurrency 8 \
-	  --queues callbacks,payouts,questions,events,recording,polls,sweeps,jobs --loglevel INFO $(ARGS)
+	  --queues callbacks,payouts,questions,events,recording,polls,sweeps,jobs,deliveries \
+	  --loglevel INFO $(ARGS)
 
 .PHONY: shell
 shell: .venv ## Open Django's shell

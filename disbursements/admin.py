@@ -39,14 +39,35 @@ class DisbursementAdmin(ReadOnly):
                     "mpesa_receipt", "partner", "status_at"]  # fmt: skip
     list_filter = ["status", "partner", "origin"]
     list_select_related = ["partner"]
-    search_fields = ["=id", "=loan_id", "=msisdn", "=mpesa_receipt", "client_name",
-                     "=attempts__originator_conversation_id"]  # fmt: skip
+    search_fields = ["id__exact", "loan_id__exact", "msisdn__exact", "mpesa_receipt__exact",
+                     "client_name"]  # fmt: skip
+    search_help_text = "A number, MSISDN, receipt or loan, whole, or a part of a name."
+    ordering = ["-pk"]
     inlines = [History, Attempts]
 
     @admin.display(description="why")
     def why(self, row: Disbursement) -> str:
         """What it is held for, waits for, or failed of."""
         return row.hold_words or row.waits_for or row.failure_words or row.recording_error
+
+
+@admin.register(Attempt)
+class AttemptAdmin(ReadOnly):
+    list_display = ["id", "disbursement", "status", "amount_kes", "msisdn", "sent_at",
+                    "answer_words", "result_words"]  # fmt: skip
+    list_select_related = ["disbursement"]
+    search_fields = ["=id", "originator_conversation_id__exact", "conversation_id__exact"]
+    ordering = ["-pk"]
+    exclude = ["callback_token", "callback_token_hash"]
+
+
+@admin.register(Transition)
+class TransitionAdmin(ReadOnly):
+    list_display = ["id", "at", "disbursement", "old", "new", "by", "note"]
+    list_select_related = ["disbursement"]
+    search_fields = ["disbursement__id__exact"]
+    search_help_text = "A disbursement's number."
+    ordering = ["-pk"]
 
 
 @admin.register(Callback)

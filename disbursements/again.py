@@ -83,7 +83,7 @@ def process(
     doorbell.ring(tasks.process_callback, callback.pk)
     about = callback.attempt or callback.inquiry
     audit.record(
-        "callback processed again", by=str(by), subject=f"callback {callback.pk}", note=note,
+        "callback processed again", by=str(by), subject=callback, note=note,
         partner_code=about.shortcode.partner.code if about else "", source_address=source_address,
     )  # fmt: skip
 
@@ -93,6 +93,6 @@ def _record(
 ) -> None:
     history.note(disbursement, f"{what[0].upper()}{what[1:]}. {note}".strip(), by=str(by))
     audit.record(
-        what, by=str(by), subject=disbursement.reference, note=note,
+        what, by=str(by), subject=disbursement, note=note,
         partner_code=disbursement.partner.code, source_address=source_address,
     )  # fmt: skip

@@ -1,17 +1,21 @@
-"""What people decide. Whoever entered a disbursement by hand can't be its checker."""
+"""What people decide. Whoever asked for a disbursement (`makers`) can't be its checker."""
 
 from django.db import transaction
 
-from disbursements import cases, tasks
+from disbursements import audited, cases, makers, tasks
 from disbursements.holds import NOT_RELEASABLE, PUT_RIGHT_IN_MIFOS
 from disbursements.models import Disbursement
 from disbursements.states import Status, TransitionRefused
-from paymentvault import audit, doorbell
+from paymentvault import doorbell
 from paymentvault.models import User
 
 
 class NotAllowed(Exception):
     """Why this person can't do it, in words for them."""
+
+
+class IsMaker(NotAllowed):
+    """They asked for it themselves."""
 
 
 def approve(
@@ -103,8 +107,8 @@ def _must_be(disbursement: Disbursement, status: Status) -> None:
 
 
 def _is_not_the_maker(disbursement: Disbursement, by: User) -> None:
-    if disbursement.requested_by_id == by.pk:
-        raise NotAllowed("Someone else must approve what you entered.")
+    if words := makers.why_not(disbursement, by):
+        raise IsMaker(words)
 
 
 def last_attempt(disbursement: Disbursement) -> int:
@@ -120,6 +124,5 @@ def _is_not_in_question(disbursement: Disbursement) -> None:
 def _record(
     act: str, disbursement: Disbursement, by: User, reason: str, source_address: str | None
 ) -> None:
-    audit.record(f"disbursement {act}", by=str(by), subject=disbursement.reference,
-                 partner_code=disbursement.partner.code, reason=reason,
-                 source_address=source_address)  # fmt: skip
+    audited.record(f"disbursement {act}", disbursement, by=str(by), reason=reason,
+                   source_address=source_address)  # fmt: skip

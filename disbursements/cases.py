@@ -9,7 +9,7 @@ from django.db.models import Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
-from disbursements import history
+from disbursements import history, makers
 from disbursements.holds import Hold
 from disbursements.models import Attempt, Case, Disbursement, Settlement
 from disbursements.states import MONEY_MOVED, AttemptStatus
@@ -152,10 +152,13 @@ def why_not_close(case: Case, by: User) -> str:
     """Why this person can't close it, change_case apart; "" if they can."""
     if case.kind not in MONEY_IN_QUESTION:
         return ""
-    if not by.has_perm(CLOSES_MONEY):
+    about = case.disbursement or case.shortcode or case.connection
+    # One about no partner is the platform's.
+    if not by.has_perm(CLOSES_MONEY, about.partner if about else case):
         return "Only who may settle disbursements closes a case about where money is."
-    if case.disbursement and case.disbursement.requested_by_id == by.pk:
-        return "Someone else must close it: you entered the disbursement."
+    if case.disbursement and (words := makers.why_not(case.disbursement, by)):
+        how = "you entered the disbursement" if words == makers.ENTERED else "your API key asked"
+        return f"Someone else must close it: {how}."
     return ""
 
 

@@ -11,6 +11,7 @@ from disbursements import cases, loans
 from disbursements.holds import Hold
 from disbursements.models import OVER_BEFORE_PAYMENT, Attempt, Disbursement, Settlement
 from disbursements.states import MOVING, AttemptStatus, Status
+from paymentvault.wording import with_stop
 
 RECEIPT = re.compile(r"[A-Z0-9]{8,20}")
 SETTLED = {AttemptStatus.PAID, AttemptStatus.FAILED}
@@ -67,9 +68,10 @@ def failed(attempt: Attempt, *, code: str, words: str, by: str, note: str = "") 
 
 
 def _said_of_money(disbursement: Disbursement, words: str) -> str:
+    said = with_stop(words)
     if cases.money_may_have_moved(disbursement):
-        return f"{words} M-Pesa says now that no money moved, and contradicted itself before."
-    return f"{words} No money moved."
+        return f"{said} M-Pesa says now that no money moved, and contradicted itself before."
+    return f"{said} No money moved."
 
 
 @transaction.atomic

@@ -16,6 +16,7 @@ from disbursements.msisdn import normalise
 from partners.models import MpesaShortcode, Partner
 from paymentvault.http import RemoteError
 from paymentvault.models import KillSwitch
+from paymentvault.wording import with_stop
 
 
 class Wait(Exception):
@@ -70,7 +71,7 @@ def _check_rest(earlier: Attempt | None) -> None:
     now = timezone.now()
     if earlier and earlier.rests_until and earlier.rests_until > now:
         seconds = (earlier.rests_until - now).seconds + 1
-        raise Wait(f"It was not sent lately: {earlier.answer_words}", seconds=seconds)
+        raise Wait(f"It was not sent lately: {with_stop(earlier.answer_words)}", seconds=seconds)
 
 
 def loan_now(disbursement: Disbursement) -> LoanFacts | None:

@@ -7,12 +7,13 @@ from datetime import timedelta
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from disbursements import cases, limits
+from disbursements import audited, cases, limits
 from disbursements.holds import Hold, HoldReason, in_words
 from disbursements.loans import LoanFacts, cents
 from disbursements.models import OVER_BEFORE_PAYMENT, Disbursement
 from disbursements.msisdn import normalise
 from disbursements.states import Status
+from partners import changes
 from partners.models import MifosConnection, Partner
 
 # The same number and sum within this time holds the second for a person to look at.
@@ -133,6 +134,7 @@ def decide(
 
     `note` is what its history tells besides, such as what somebody entered it for.
     """
+    changes.put_in_use(partner)
     if holds:
         disbursement.move(
             Status.HELD, by=by, note=f"{note} {in_words(holds)}".strip(),
@@ -142,6 +144,7 @@ def decide(
     needs_person = why_a_person_decides(disbursement, partner)
     if not needs_person:
         disbursement.move(Status.APPROVED, by=by, note="Automatic disbursement; every rule passed.")
+        audited.record("disbursement approved automatically", disbursement, by=by)
         return f"{disbursement.reference} is approved automatically."
     disbursement.move(Status.AWAITING_APPROVAL, by=by, note=note or needs_person)
     return f"{disbursement.reference} awaits a person's approval. {needs_person}"

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.utils import timezone
 
 from disbursements.holds import Hold, HoldReason
@@ -47,20 +47,29 @@ def daily_reason(disbursement: Disbursement) -> HoldReason | None:
     msisdn, amount = disbursement.msisdn, disbursement.amount
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('msisdn'), hashtext(%s))", [msisdn])
+    ours = Q(disbursement__partner=disbursement.partner_id)
     today = (
         Attempt.objects.filter(msisdn=msisdn, sent_at__gte=_midnight())
         .exclude(status=AttemptStatus.FAILED)
         # One of its own wasn't sent last time, and the same goes again.
         .exclude(disbursement=disbursement)
-        .aggregate(sum=Sum("amount_kes"))["sum"]
+        .aggregate(all=Sum("amount_kes", default=0), ours=Sum("amount_kes", filter=ours, default=0))
     )
     limit = settings.MPESA_DAILY_PER_RECIPIENT
-    if (today or 0) + amount <= limit:
+    if today["all"] + amount <= limit:
         return None
-    return HoldReason(
-        Hold.ABOVE_DAILY_MAX,
-        f"With today's KES {today or 0:,} the recipient would get more than M-Pesa's "
-        f"KES {limit:,} a day.",
+    return HoldReason(Hold.ABOVE_DAILY_MAX, _daily_words(today["ours"], amount, limit))
+
+
+def _daily_words(ours: int, amount: Decimal, limit: Decimal) -> str:
+    if ours + amount > limit:
+        return (
+            f"With today's KES {ours:,} the recipient would get more than M-Pesa's "
+            f"KES {limit:,} a day."
+        )
+    # What another partner paid is nobody's business here.
+    return (
+        f"The number's daily limit of KES {limit:,} would be passed, with what it got today here."
     )
 
 

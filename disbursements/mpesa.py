@@ -5,7 +5,7 @@ gateway said so before M-Pesa saw it. Error codes and shapes: the Daraja contrac
 """
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from paymentvault.http import Answer, NotSent, OutcomeUnknown, Refused, Transport
+from paymentvault.logging import hide
 
 TOKEN_REFUSED = {"401.002.01", "404.001.03", "400.003.01"}
 # The gateway turned it away before M-Pesa: safe to send again later under the same id.
@@ -193,19 +194,24 @@ class MpesaClient:
         answer = self._send(path, payload, token)
         if _refuses_token(answer):
             self.tokens.drop(token)
-            answer = self._send(path, payload, self.tokens.get())
-        return understand(answer)
+            token = self.tokens.get()
+            answer = self._send(path, payload, token)
+        return understand(answer, sent=(token, payload["SecurityCredential"]))
 
     def _send(self, path: str, payload: dict[str, str], token: str) -> Answer:
         headers = {"Authorization": f"Bearer {token}"}
         return self.transport.send("POST", self.base_url + path, json=payload, headers=headers)
 
 
-def understand(answer: Answer) -> Accepted:
-    """Accepted, or one of the errors that say how sure we are. What isn't known is unknown."""
+def understand(answer: Answer, *, sent: Iterable[str] = ()) -> Accepted:
+    """Accepted, or one of the errors that say how sure we are. What isn't known is unknown.
+
+    Its words are shown, so the secrets that were `sent` are hidden in them, if it told them back.
+    """
     body = answer.object
     code = str(body.get("errorCode") or "")
-    words = str(body.get("errorMessage") or body.get("ResponseDescription") or "")[:250]
+    words = str(body.get("errorMessage") or body.get("ResponseDescription") or "")
+    words = hide(words, *sent)[:250]
 
     if answer.status == 200 and "ResponseCode" in body:
         return _response(body, words)

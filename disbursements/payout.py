@@ -11,6 +11,7 @@ import structlog
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from disbursements import evidence, gates, shortcodes
 from disbursements.holds import HoldReason, in_words
@@ -20,6 +21,7 @@ from disbursements.states import AttemptStatus, Status, TransitionRefused
 from partners.models import MpesaShortcode
 from paymentvault import sweeping
 from paymentvault.http import NotSent, OutcomeUnknown, Refused
+from paymentvault.wording import with_stop
 
 log = structlog.get_logger(__name__)
 
@@ -154,7 +156,7 @@ def _not_sent(attempt: Attempt, error: NotSent) -> str:
     rest = BACK_OFF[min(attempt.sends, len(BACK_OFF)) - 1]
     attempt.status, attempt.rests_until = AttemptStatus.NOT_SENT, timezone.now() + rest
     attempt.save()
-    note = f"Not sent: {error} No money moved."
+    note = f"Not sent: {with_stop(str(error))} No money moved."
     return _move(attempt, Status.APPROVED, note, due_at=attempt.rests_until)
 
 
@@ -166,7 +168,7 @@ def _unknown(attempt: Attempt, error: OutcomeUnknown) -> str:
     attempt.status = AttemptStatus.UNKNOWN
     attempt.save()
     due_at = timezone.now() + FIRST_STATUS_QUERY_AFTER
-    note = f"{error} It may be paid; M-Pesa will be asked."
+    note = f"{capfirst(with_stop(str(error)))} It may be paid; M-Pesa will be asked."
     return _move(attempt, Status.IN_DOUBT, note, due_at=due_at)
 
 

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from disbursements import cases, evidence, history
+from disbursements import audited, cases, evidence, history
 from disbursements.approval import NotAllowed
 from disbursements.models import Attempt, Disbursement, Inquiry, Settlement
 from disbursements.states import Status
-from paymentvault import audit
 from paymentvault.models import User
+from paymentvault.wording import with_stop
 
 Outcome, State = Settlement.Outcome, Settlement.State
 
@@ -118,7 +118,9 @@ def propose(
     except IntegrityError as error:
         raise NotAllowed("Another proposal waits for a second person already.") from error
     history.note(
-        attempt.disbursement, f"Settlement proposed: {in_words(made)}. {evidence_words}", by=str(by)
+        attempt.disbursement,
+        f"Settlement proposed: {in_words(made)}. {with_stop(evidence_words)}",
+        by=str(by),
     )
     _record("proposed", made, by, source_address, evidence=evidence_words)
     return made
@@ -161,7 +163,9 @@ def refuse(
     _decide(settlement, State.REFUSED, by, note)
     what = "withdrawn" if settlement.proposed_by_id == by.pk else "refused"
     history.note(
-        attempt.disbursement, f"Settlement {what}: {in_words(settlement)}. {note}", by=str(by)
+        attempt.disbursement,
+        f"Settlement {what}: {in_words(settlement)}. {with_stop(note)}",
+        by=str(by),
     )
     _record(what, settlement, by, source_address, note=note)
 
@@ -208,7 +212,10 @@ def _must_be_plausible(attempt: Attempt, receipt: str, paid_at: datetime | None)
     if not evidence.RECEIPT.fullmatch(receipt):
         raise NotAllowed("A receipt is 8 to 20 capital letters and digits, as in TJM7ABCDEF.")
     if other := _paid_by(receipt, attempt):
-        raise NotAllowed(f"The receipt {receipt} is {other.reference}'s already.")
+        # Of another partner's it is told that it is there, and nothing more.
+        is_ours = other.partner_id == attempt.disbursement.partner_id
+        whose = other.reference if is_ours else "another disbursement"
+        raise NotAllowed(f"The receipt {receipt} is {whose}'s already.")
     since = (attempt.sent_at or attempt.created_at) - CLOCKS_DIFFER_BY
     if paid_at is None or not since <= paid_at <= timezone.now() + CLOCKS_DIFFER_BY:
         raise NotAllowed(
@@ -225,7 +232,8 @@ def _paid_by(receipt: str, attempt: Attempt) -> Disbursement | None:
 
 def _let_it_count(settlement: Settlement, attempt: Attempt, by: User, note: str) -> str:
     """As if M-Pesa had said it, in the same transaction."""
-    why = f"Settled by {settlement.proposed_by} and {by}. {settlement.evidence} {note}".strip()
+    found = f"{with_stop(settlement.evidence)} {with_stop(note)}".strip()
+    why = f"Settled by {settlement.proposed_by} and {by}. {found}"
     if settlement.outcome == Outcome.FAILED:
         evidence.failed(attempt, code=CODE, words=why, by=str(by), note=f"{TWO_SAY} {why}")
         return TWO_SAY
@@ -268,8 +276,8 @@ def _record(
     what: str, settlement: Settlement, by: User, source_address: str | None, **detail: str
 ) -> None:
     disbursement = settlement.disbursement
-    audit.record(
-        f"settlement {what}", by=str(by), subject=disbursement.reference,
-        partner_code=disbursement.partner.code, source_address=source_address,
-        outcome=settlement.outcome, receipt=settlement.mpesa_receipt, **detail,
+    at = timezone.localtime(settlement.paid_at).isoformat() if settlement.paid_at else ""
+    audited.record(
+        f"settlement {what}", disbursement, by=str(by), source_address=source_address,
+        outcome=settlement.outcome, receipt=settlement.mpesa_receipt, paid_at=at, **detail,
     )  # fmt: skip

@@ -21,13 +21,13 @@ from django.utils import timezone
 from disbursements import doubt, mpesa, results, shortcodes
 from disbursements.models import Inquiry
 from disbursements.results import Meaning
-from partners import pem
+from partners import pem, work
 from partners.models import MpesaShortcode
 from paymentvault import audit, jobs
 from paymentvault.http import NotSent, OutcomeUnknown, Refused, RemoteError
 from paymentvault.models import Job, User
 
-KIND = "mpesa_test"
+KIND = work.MPESA_TEST
 # M-Pesa's answers usually come within seconds.
 WAIT_S = 60.0
 LOOK_EVERY_S = 0.5
@@ -320,7 +320,7 @@ def start(
         if running := running_test(shortcode):
             return running, False
         audit.record(
-            "shortcode test started", by=by.get_username(), subject=shortcode.shortcode,
+            "shortcode test started", by=by.get_username(), subject=shortcode,
             partner_code=shortcode.partner.code, source_address=source_address,
         )  # fmt: skip
         title = f"Test of shortcode {shortcode}"
@@ -339,7 +339,11 @@ def _about(shortcode: MpesaShortcode) -> str:
     return f"shortcode:{shortcode.pk}"
 
 
-@jobs.kind(KIND, shown_to="partners.view_mpesashortcode")
+def shortcode_of(job: Job) -> MpesaShortcode | None:
+    return MpesaShortcode.objects.filter(pk=job.about.removeprefix("shortcode:")).first()
+
+
+@jobs.kind(KIND, shown_to="partners.view_mpesashortcode", about=shortcode_of)
 def carry_out(running: jobs.Running) -> str:
     """The work of the job: test what is saved now, and keep the result on the shortcode."""
     shortcode = MpesaShortcode.objects.select_related("partner").get(pk=running.given["shortcode"])

@@ -4,7 +4,6 @@ from datetime import timedelta
 from decimal import Decimal
 
 import structlog
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -14,8 +13,7 @@ from disbursements.mpesa import Initiator, MpesaClient, fetch_token
 from disbursements.states import AttemptStatus
 from partners.models import MpesaShortcode, Partner
 from partners.tokens import TokenStore
-from paymentvault import audit
-from paymentvault.http import Transport
+from paymentvault import audit, networks
 
 log = structlog.get_logger(__name__)
 
@@ -37,8 +35,7 @@ def default_of(partner: Partner) -> MpesaShortcode | None:
 
 
 def client_of(shortcode: MpesaShortcode) -> MpesaClient:
-    transport = Transport(allow_private=settings.OUTBOUND_ALLOW_PRIVATE,
-                          allow_http=settings.OUTBOUND_ALLOW_HTTP)  # fmt: skip
+    transport = networks.transport()
     return MpesaClient(
         base_url=shortcode.base_url,
         initiator=Initiator(
@@ -144,7 +141,7 @@ def pause(
     )
     if not changed:
         return False
-    audit.record("shortcode paused", by=by, subject=shortcode.shortcode, reason=reason,
+    audit.record("shortcode paused", by=by, subject=shortcode, reason=reason,
                  partner_code=shortcode.partner.code, source_address=source_address)  # fmt: skip
     cases.open_case(
         "shortcode_paused",
@@ -175,7 +172,7 @@ def resume(
     )
     if changed:
         audit.record(
-            "shortcode resumed", by=by, subject=shortcode.shortcode, reason=reason,
+            "shortcode resumed", by=by, subject=shortcode, reason=reason,
             partner_code=shortcode.partner.code, source_address=source_address,
         )  # fmt: skip
         cases.close_cases("shortcode_paused", by=by, note=reason, shortcode=shortcode)

@@ -17,7 +17,7 @@ from django.db.models import (
 from django.utils import timezone
 from structlog.contextvars import bound_contextvars
 
-from disbursements import callbacks, cases, doubt, payout
+from disbursements import callbacks, cases, deliveries, doubt, payout
 from disbursements.models import Attempt, Callback, Disbursement
 from disbursements.states import AttemptStatus, Status, TransitionRefused
 from partners.models import MpesaShortcode
@@ -81,6 +81,12 @@ def ask_mpesa(pk: int, is_extra: bool = False) -> str:
         return doubt.ask(pk, is_extra=is_extra)
 
 
+@shared_task
+def deliver(endpoint_pk: int) -> str:
+    with bound_contextvars(endpoint_id=endpoint_pk):
+        return deliveries.deliver(endpoint_pk)
+
+
 def _approved() -> QuerySet[Disbursement]:
     soon = timezone.now() + timedelta(seconds=3)
     return Disbursement.objects.filter(status=Status.APPROVED, due_at__lte=soon)
@@ -135,6 +141,17 @@ def sweep_callbacks() -> int:
     """Kept, but not processed."""
     due = Callback.objects.filter(sweeping.is_free(), state=Callback.State.WAITING)
     return sweeping.ring_for_due(process_callback, due, again_after=timedelta(seconds=60))
+
+
+@shared_task
+@sweeping.sweeper
+def sweep_deliveries() -> int:
+    """Endpoints that are to be told something now."""
+    due = deliveries.endpoints_with_something_due().values_list("pk", flat=True)
+    found = list(due[: sweeping.AT_ONCE])
+    for pk in found:
+        doorbell.ring(deliver, pk)
+    return len(found)
 
 
 @shared_task

@@ -7,7 +7,6 @@ import pgtrigger
 
 from disbursements.states import ATTEMPT_NEXT, NEXT
 
-append_only = pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)
 never_deleted = pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete)
 
 
@@ -102,4 +101,12 @@ what_arrived_stays = pgtrigger.Protect(
     name="what_arrived_stays",
     operation=pgtrigger.Update,
     condition=pgtrigger.AnyChange("body", "received_at", "source_address", "kind"),
+)
+# A webhook's id stands for one content, which its receiver may have taken already.
+what_is_told_stays = pgtrigger.Protect(
+    name="what_is_told_stays",
+    operation=pgtrigger.Update,
+    condition=pgtrigger.AnyChange(
+        "webhook_id", "partner", "endpoint", "type", "disbursement", "payload"
+    ),
 )

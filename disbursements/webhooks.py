@@ -13,6 +13,7 @@ from disbursements.callback_bodies import masked, read
 from disbursements.models import Attempt, Callback, Inquiry, MpesaRequest, hashed
 from paymentvault import audit, doorbell
 from paymentvault.addresses import is_within, source_address
+from paymentvault.api import limits
 
 ACCEPTED = {"ResultCode": 0, "ResultDesc": "Accepted"}
 MAX_BYTES = 64 * 1024
@@ -25,14 +26,22 @@ KINDS_OF_INQUIRY = {
 @csrf_exempt
 @login_not_required
 @require_POST
+@limits.limited
 def callback(request: HttpRequest, token: str, kind: str) -> JsonResponse:
     """One delivery for one request of ours. An unknown token is 404, garbage is kept."""
     address = source_address(request)
     networks = settings.MPESA_CALLBACK_NETWORKS
     if networks and not is_within(address, networks):
+        limits.count(limits.STRANGERS, address)
         _refuse(address, "a callback from outside the allowed networks")
-    body = _text(request.read(MAX_BYTES + 1)[:MAX_BYTES])
     about = _about(token, kind)
+    if about is None:
+        # They keep out nobody who knows a token.
+        limits.count(limits.STRANGERS, address)
+    else:
+        # What is lost of these is asked for: M-Pesa knows what became of each request.
+        limits.count(limits.CALLBACKS, hashed(token))
+    body = _text(request.read(MAX_BYTES + 1)[:MAX_BYTES])
     if about is None:
         _keep_unmatched(body, kind, address)
         _refuse(address, "a callback with an unknown token")

@@ -9,4 +9,4 @@ class EventAdmin(ReadOnly):
     list_display = ["received_at", "connection", "entity", "action", "loan_id", "state", "outcome"]
     list_filter = ["state", "connection"]
     list_select_related = ["connection__partner"]
-    search_fields = ["=loan_id"]
+    search_fields = ["loan_id__exact"]

@@ -7,7 +7,10 @@ class MifosConfig(AppConfig):
 
     def ready(self) -> None:
         from disbursements import loans
-        from mifos import connection_jobs  # noqa: F401 -- registers its kinds of job
+        from mifos import (
+            connection_jobs,  # noqa: F401 -- registers its kinds of job
+            drafts,  # noqa: F401 -- registers its kinds of change
+        )
         from mifos.port import MifosLoans
 
         loans.register(MifosLoans())

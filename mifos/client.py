@@ -298,9 +298,10 @@ class MifosClient:
         if self.tokens and answer.status == 401:
             # Refused before anything was done: once more with a fresh token.
             self.tokens.drop(token)
-            answer = self._send_as(self.tokens.get(), method, path, **kwargs)
+            token = self.tokens.get()
+            answer = self._send_as(token, method, path, **kwargs)
         if not 200 <= answer.status < 300:
-            raise error_in(answer)
+            raise error_in(answer, sent=(token, self.password, self._basic.removeprefix("Basic ")))
         return answer
 
     def _send_as(self, token: str, method: str, path: str, **kwargs: Any) -> Answer:

@@ -28,7 +28,7 @@ PROCESSED_WITHIN_S = 20.0
 # -- test
 
 
-@jobs.kind(work.TEST, shown_to="partners.view_partner")
+@jobs.kind(work.TEST, shown_to="partners.view_partner", about=work.partner_of)
 def test_connection(running: Running) -> str:
     """On what was typed, with nothing kept; or on what is saved, with the result kept."""
     running.progress(0, len(connections.ConnectionTest.STEPS))
@@ -69,13 +69,18 @@ def _test_typed(running: Running, partner: Partner, typed: dict[str, Any]) -> st
 
 
 def typed_connection(partner: Partner, typed: dict[str, Any]) -> MifosConnection:
-    """The connection as typed, not saved; a secret that was left empty is the saved one."""
+    """The connection as typed, not saved; a secret that was left empty is the saved one.
+
+    Raises Broken where what is saved by now is no longer what was typed for: a secret that was
+    saved since for another server stays there.
+    """
     saved = MifosConnection.objects.filter(partner=partner).first()
-    connection = saved or MifosConnection()
-    connection.partner = partner
-    for name, value in typed.items():
-        if value or name not in MifosConnectionForm.secrets:
-            setattr(connection, name, value)
+    form = MifosConnectionForm(typed, instance=saved or MifosConnection(partner=partner))
+    if not form.is_valid():
+        told = " ".join(str(error) for errors in form.errors.values() for error in errors)
+        raise Broken(f"What is saved changed meanwhile. Nothing was sent. {told}")
+    # As validated, with what was kept.
+    connection: MifosConnection = form.instance
     return connection
 
 
@@ -99,7 +104,7 @@ def _tell(running: Running, step: connections.Step, **more: Any) -> None:
 # -- the webhook
 
 
-@jobs.kind(work.REGISTER, shown_to="partners.view_partner")
+@jobs.kind(work.REGISTER, shown_to="partners.view_partner", about=work.partner_of)
 def register_hook(running: Running) -> str:
     connection = _connection(running)
     known, began = connection.hook_id, time.monotonic()
@@ -137,7 +142,7 @@ def _why_not_registered(error: RemoteError) -> str:
     return f"Mifos X: {error}. Test the connection, then register again."
 
 
-@jobs.kind(work.TRIAL, shown_to="partners.view_partner")
+@jobs.kind(work.TRIAL, shown_to="partners.view_partner", about=work.partner_of)
 def try_webhook(running: Running) -> str:
     """Call the webhook as Mifos X does, over real HTTP, and follow what comes of it."""
     connection, began = _connection(running), time.monotonic()
@@ -213,7 +218,7 @@ def _host(connection: MifosConnection) -> str:
 # -- products and loans
 
 
-@jobs.kind(work.PRODUCTS, shown_to="partners.view_partner")
+@jobs.kind(work.PRODUCTS, shown_to="partners.view_partner", about=work.partner_of)
 def ask_for_products(running: Running) -> str:
     connection, began = _connection(running), time.monotonic()
     try:
@@ -227,7 +232,7 @@ def ask_for_products(running: Running) -> str:
     return "None is new."
 
 
-@jobs.kind(work.POLL, shown_to="partners.view_partner")
+@jobs.kind(work.POLL, shown_to="partners.view_partner", about=work.partner_of)
 def poll_now(running: Running) -> str:
     connection, began = _connection(running), timezone.now()
     if not connection.is_on:
@@ -245,7 +250,7 @@ def poll_now(running: Running) -> str:
     return "It is being polled by another worker just now."
 
 
-@jobs.kind(work.OUTLOOK, shown_to="partners.view_partner")
+@jobs.kind(work.OUTLOOK, shown_to="partners.view_partner", about=work.partner_of)
 def look_ahead(running: Running) -> str:
     """What automatic disbursement would do with the approved loans that aren't here yet."""
     connection = _connection(running)

@@ -257,6 +257,7 @@ def switch_on(
     by: str,
     source_address: str | None = None,
     reason: str = "",
+    **detail: Any,
 ) -> None:
     """Take in loans from now on; the next poll lists what was approved before, for a person."""
     if not connection.configured_at:
@@ -272,6 +273,7 @@ def switch_on(
         partner_code=connection.partner.code,
         source_address=source_address,
         **({"reason": reason} if reason else {}),
+        **detail,
     )
     doorbell.ring(tasks.poll_mifos)
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from disbursements.models import Disbursement
 from partners.models import MifosConnection
+from paymentvault.guards import never_truncated
 
 
 class Event(models.Model):
@@ -47,6 +48,7 @@ class Event(models.Model):
         ordering = ["-received_at"]
         triggers = [
             pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
+            never_truncated,
             pgtrigger.Protect(
                 name="what_arrived_stays",
                 operation=pgtrigger.Update,

@@ -19,7 +19,8 @@ def fetch_oauth_token(
         raise NotSent(f"No access token: {error}") from error
     token, life = answer.object.get("access_token"), answer.object.get("expires_in", 300)
     if answer.status == 200 and isinstance(token, str) and token:
-        return token, int(str(life)) if str(life).isdigit() else 300
+        # However long it claims: a number without end would be no time at all.
+        return token, int(str(life)[:6]) if str(life).isdecimal() else 300
     if 400 <= answer.status < 500:
         words = "The OAuth2 server refused the client or user."
         raise Refused(words, code=NOT_AUTHENTICATED, status=answer.status)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from django.conf import settings
 from django.utils import timezone
 
 from disbursements.loans import LoanFacts
@@ -13,7 +12,7 @@ from mifos.client import MifosClient
 from mifos.oauth import fetch_oauth_token
 from partners.models import MifosConnection
 from partners.tokens import TokenStore
-from paymentvault import doorbell
+from paymentvault import doorbell, networks
 from paymentvault.http import NotSent, OutcomeUnknown, RemoteError, Transport
 
 # After a server that doesn't answer, its partner's work rests, so that it can't hold workers up.
@@ -25,12 +24,8 @@ class Resting(NotSent):
 
 
 def client_of(connection: MifosConnection) -> MifosClient:
-    transport = Transport(
-        allow_private=settings.OUTBOUND_ALLOW_PRIVATE,
-        allow_http=settings.OUTBOUND_ALLOW_HTTP,
-        ca_bundle=connection.ca_bundle,
-        connect_timeout_s=5,
-        read_timeout_s=20,
+    transport = networks.transport(
+        ca_bundle=connection.ca_bundle, connect_timeout_s=5, read_timeout_s=20
     )
     return MifosClient(
         base_url=connection.base_url,

@@ -21,6 +21,7 @@ from partners.models import MifosConnection
 from partners.webhook_tokens import hashed
 from paymentvault import audit, doorbell
 from paymentvault.addresses import source_address
+from paymentvault.api import limits
 
 KEPT_HEADERS = (
     "X-Fineract-Entity", "X-Fineract-Action", "X-Fineract-Endpoint", "Fineract-Platform-TenantId",
@@ -36,6 +37,7 @@ class TooLarge(Exception):
 @csrf_exempt
 @login_not_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@limits.limited
 def native_hook(request: HttpRequest, token: str) -> HttpResponse:
     """A hook of Mifos X at the connection's own path."""
     if request.method != "POST":
@@ -46,6 +48,7 @@ def native_hook(request: HttpRequest, token: str) -> HttpResponse:
 @csrf_exempt
 @login_not_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@limits.limited
 def hook_at_root(request: HttpRequest) -> HttpResponse:
     """A hook of Fineract 1.5 or 1.6, which drop the path, at the connection's own host name."""
     if request.method != "POST":
@@ -58,6 +61,7 @@ def hook_at_root(request: HttpRequest) -> HttpResponse:
 @csrf_exempt
 @login_not_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@limits.limited
 def loan_approval(request: HttpRequest) -> HttpResponse:
     """The JSON form, whose token and partner stand in the body."""
     if request.method != "POST":
@@ -99,6 +103,8 @@ def _native(request: HttpRequest, connection: MifosConnection, token: str = "") 
 def _kept(
     request: HttpRequest, connection: MifosConnection, form: Event.Form, text: str
 ) -> JsonResponse:
+    # What isn't kept is found all the same: Mifos X is asked every few minutes for its loans.
+    limits.count(limits.EVENTS, connection.pk)
     event = Event.objects.create(
         connection=connection,
         form=form,
@@ -130,7 +136,10 @@ def _connection_by(token: str, request: HttpRequest) -> MifosConnection:
 
 
 def _refuse(request: HttpRequest, what: str) -> NoReturn:
-    audit.refused(what, source_address=source_address(request))
+    """Only strangers are counted here: they keep out nobody who knows the token."""
+    address = source_address(request)
+    limits.count(limits.STRANGERS, address)
+    audit.refused(what, source_address=address)
     raise Http404
 
 

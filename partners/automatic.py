@@ -1,5 +1,7 @@
 """Automatic disbursement: whether a partner's loans are paid without a person, loan by loan."""
 
+from typing import Any
+
 from partners.models import Partner
 from paymentvault import audit
 
@@ -11,6 +13,7 @@ def switch(
     by: str,
     reason: str,
     source_address: str | None = None,
+    **detail: Any,
 ) -> bool:
     """Switch it on or off; False if it is so already. Call it in a transaction.
 
@@ -25,6 +28,7 @@ def switch(
             partner_code=partner.code,
             source_address=source_address,
             reason=reason,
+            **detail,
         )
     partner.is_automatic = to
     return bool(changed)

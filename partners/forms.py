@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from django.utils import timezone
 
 from partners import addresses, pem
 from partners.models import LoanProduct, MifosConnection, MpesaShortcode, Partner
+from paymentvault import networks
 from paymentvault.forms import ToldOfClashes
 
 BY_OAUTH = {
@@ -25,6 +27,12 @@ BY_PASSWORD = {
     "username": "Give a user name, or OAuth2.",
     "password": "Give a password, or OAuth2.",
 }
+
+
+# Whoever sets these decides who reads what is sent.
+WHERE = ("host_url", "oauth_token_url", "ca_bundle")
+MOVED = "The address changed: type this again, for the new server."
+OTHER_CA = "The CA bundle changed: type this again, which goes to whom it vouches for."
 
 
 class PemField(forms.CharField):
@@ -39,6 +47,11 @@ class PemField(forms.CharField):
 
 class Audited(forms.ModelForm):
     """Can tell what it changed."""
+
+    @cached_property
+    def changed_data(self) -> list[str]:
+        """Of the model's fields: what else a form has is no setting."""
+        return [name for name in super().changed_data if name in (self._meta.fields or ())]
 
     def changes(self) -> dict[str, Any]:
         """Each changed field with its old and new value; long and secret ones as "changed"."""
@@ -113,7 +126,11 @@ class WriteOnlySecrets(Audited):
 
     def changes(self) -> dict[str, Any]:
         told = super().changes() | dict.fromkeys(sorted(self.cleared), "cleared")
-        return told | ({"proof": "void"} if self.instance.pk and self.voids_proof() else {})
+        return told | (self.ended_by_it() if self.instance.pk and self.voids_proof() else {})
+
+    def ended_by_it(self) -> dict[str, Any]:
+        """What the audit says of a proof that is void."""
+        raise NotImplementedError
 
     def _change(self, name: str) -> Any:
         return "changed" if name in self.secrets else super()._change(name)
@@ -152,7 +169,31 @@ class PartnerForm(Audited):
         return code
 
 
-class PartnerPageForm(ToldOfClashes, PartnerForm):
+class WhyForm(forms.Form):
+    """The reason for what may wait for a second person."""
+
+    reason = forms.CharField(
+        label="Why", required=False, max_length=300,
+        help_text="For the second person, where the change waits for one. Kept in the audit.",
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )  # fmt: skip
+
+    @property
+    def why(self) -> str:
+        return str(self.cleaned_data.get("reason", ""))
+
+
+class SaysWhy(WhyForm, forms.ModelForm):
+    """A row's form that asks why, once its partner is in use."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        row = self.instance
+        if not (row if isinstance(row, Partner) else row.partner).in_use_since:
+            del self.fields["reason"]
+
+
+class PartnerPageForm(ToldOfClashes, SaysWhy, PartnerForm):
     pass
 
 
@@ -163,6 +204,7 @@ class MifosConnectionForm(WriteOnlySecrets):
         "oauth_client_id", "oauth_client_secret", "ca_bundle", "payment_type_id",
     )  # fmt: skip
     proof = ("configured_at", "is_on")
+    was_on = False
 
     class Meta:
         model = MifosConnection
@@ -242,28 +284,34 @@ class MifosConnectionForm(WriteOnlySecrets):
         return cleaned
 
     def _keep_saved_secrets_at_home(self) -> None:
-        """A saved secret goes only where it was meant to go: whoever names another server must
-        know it, or a test of that server would hand it over."""
-        goes_to = {
-            "password": ("host_url", "oauth_token_url"),
-            "oauth_client_secret": ("oauth_token_url",),
-        }
-        for name, its_addresses in goes_to.items():
-            if name in self.kept and any(self._moves(address) for address in its_addresses):
-                self.add_error(name, "The address changed: type this again, for the new server.")
+        """A saved secret goes only where it was meant to go: whoever names another server, or
+        whom to believe that it is the server, must know it, or a test would hand it over.
+
+        A token that the client's secret buys goes to Mifos X, so its address counts there too.
+        """
+        moved = [name for name in WHERE if self._moves(name)]
+        for name in sorted(self.kept) if moved else ():
+            self.add_error(name, MOVED if moved != ["ca_bundle"] else OTHER_CA)
 
     def _moves(self, name: str) -> bool:
-        """Whether an address now leads to another server; one that is given up leads nowhere."""
+        """Whether what is sent now goes to another server; an address given up leads nowhere."""
         old, new = self.initial.get(name) or "", self.cleaned_data.get(name) or ""
+        if name == "ca_bundle":
+            return bool(new) and old != new
         return bool(new) and _server(old) != _server(new)
 
     def void_proof(self) -> None:
         # What was tested is not what is saved now.
+        self.was_on = self.instance.is_on
         self.instance.configured_at = None
         self.instance.is_on = False
 
+    def ended_by_it(self) -> dict[str, Any]:
+        off = {"is_on": {"from": True, "to": False}}
+        return {"test": "to be done again"} | (off if self.was_on or self.instance.is_on else {})
 
-class ConnectionPageForm(ToldOfClashes, MifosConnectionForm):
+
+class ConnectionPageForm(ToldOfClashes, SaysWhy, MifosConnectionForm):
     """Knows the payment types that Mifos X listed, and when each secret was saved."""
 
     def __init__(
@@ -288,12 +336,6 @@ class ConnectionPageForm(ToldOfClashes, MifosConnectionForm):
             field.help_text = (
                 f"{field.help_text} Press Test connection: Mifos X lists them to choose from."
             )
-
-    def changes(self) -> dict[str, Any]:
-        return {name: told for name, told in super().changes().items() if name != "seen"}
-
-    def _change(self, name: str) -> Any:
-        return "changed" if name == "seen" else super()._change(name)
 
 
 class PaymentTypeSelect(forms.Select):
@@ -426,6 +468,9 @@ class MpesaShortcodeForm(WriteOnlySecrets):
         elif not cleaned.get("certificate") and "certificate" not in self.errors:
             self.add_error("certificate", "The password is encrypted for it: give it too.")
 
+    def ended_by_it(self) -> dict[str, Any]:
+        return {"credential": "to be proved by M-Pesa anew"}
+
     def void_proof(self) -> None:
         self.instance.credential_proved_at = None
         self.instance.credential_set_at = timezone.now()
@@ -438,11 +483,15 @@ def web_address(url: str) -> str:
     """An address that we may send credentials to, or a ValidationError."""
     if not url:
         return url
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ValidationError("This is not a whole web address.") from error
     if parts.scheme != "https" and not (parts.scheme == "http" and settings.OUTBOUND_ALLOW_HTTP):
         raise ValidationError("It must begin with https://.")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValidationError("Give only the address: no user name, ? or # in it.")
+    networks.check_typed(url)
     return url
 
 

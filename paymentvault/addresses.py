@@ -31,6 +31,16 @@ def _address(text: str) -> str | None:
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
+def block_of(address: str) -> str:
+    """What one caller commands, for counting: of IPv6 a whole /64, which every line is given."""
+    try:
+        if ip_address(address).version == 4:
+            return address
+    except ValueError:
+        return address
+    return str(ip_network(f"{address}/64", strict=False).network_address)
+
+
 def is_within(address: str | None, networks: list[str]) -> bool:
     """Whether an address is in one of the networks. An unknown address is in none."""
     if address is None:

@@ -1,16 +1,24 @@
 from typing import Any
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.base.internal.flows import delete_dangling_recovery_codes
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from paymentvault import stopping
+from paymentvault import (
+    audit,
+    audit_admin,  # noqa: F401 -- registers its pages
+    people_admin,  # noqa: F401 -- registers its pages
+    sessions,
+    stopping,
+)
 from paymentvault.addresses import source_address
-from paymentvault.models import AuditEvent, Heartbeat, KillSwitch, User
+from paymentvault.models import Heartbeat, KillSwitch
 from paymentvault.readonly import ReadOnly
-
-admin.site.register(User, UserAdmin)
 
 
 @admin.register(KillSwitch)
@@ -37,11 +45,34 @@ class KillSwitchAdmin(admin.ModelAdmin):
         self.delete_model(request, None)
 
 
-@admin.register(AuditEvent)
-class AuditEventAdmin(ReadOnly):
-    list_display = ["at", "actor", "act", "subject", "partner_code", "source_address"]
-    list_filter = ["act", "partner_code"]
-    search_fields = ["actor", "subject"]
+# The first shows what is secret, the second what is nobody's business, the third nothing.
+for shown in (Authenticator, UserSession, EmailAddress):
+    admin.site.unregister(shown)
+
+
+@admin.register(Authenticator)
+class AuthenticatorAdmin(ReadOnly):
+    """Second factors: a lost one is taken away here, and its owner sets up a new one."""
+
+    list_display = ["user", "type", "created_at", "last_used_at"]
+    list_select_related = ["user"]
+    search_fields = ["=user__username"]
+    fields = ["user", "type", "created_at", "last_used_at"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.is_superuser)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        return {}
+
+    @transaction.atomic
+    def delete_model(self, request: HttpRequest, obj: Authenticator) -> None:
+        """With its recovery codes; and whoever has the lost phone is signed out everywhere."""
+        obj.delete()
+        delete_dangling_recovery_codes(obj.user)
+        ended = sessions.end(obj.user)
+        audit.record("sessions ended", by=request.user.get_username(), subject=obj.user,
+                     count=ended)  # fmt: skip
 
 
 @admin.register(Heartbeat)

@@ -1,5 +1,4 @@
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
 
 
 class PaymentVaultConfig(AppConfig):
@@ -7,9 +6,11 @@ class PaymentVaultConfig(AppConfig):
     verbose_name = "Payment Vault"
 
     def ready(self) -> None:
-        from paymentvault import (
-            checks,  # noqa: F401 -- registers the system checks
-            groups,
-        )
+        # The checks and the receivers of signals register themselves.
+        from allauth.account.signals import user_logged_in
+        from allauth.usersessions.signals import on_user_logged_in
 
-        post_migrate.connect(groups.make, dispatch_uid="groups")
+        from paymentvault import checks, sessions, signing_in, telling  # noqa: F401
+
+        # It would write the session's key in plain; `sessions.begin` writes what it is kept as.
+        user_logged_in.disconnect(on_user_logged_in)

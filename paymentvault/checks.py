@@ -8,6 +8,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
 MIN_KEY_LENGTH = 32
+MOST_ASKED_AGAIN_S = 3600
 # Daraja refuses callback addresses that contain one of these (its own FAQ).
 WORDS_DARAJA_REFUSES = ("mpesa", "m-pesa", "safaricom", "exe", "cmd", "sql", "query")
 
@@ -77,6 +78,22 @@ def callbacks_are_limited_to_their_senders(app_configs: Any, **kwargs: Any) -> l
     ]
 
 
+@register(Tags.security, deploy=True)
+def requests_go_only_where_they_may(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    return [
+        Warning(
+            f"{name} is on: {words}",
+            hint="Switch it off; two people can allow a network in the portal.",
+            id="paymentvault.W010",
+        )
+        for name, words in (
+            ("OUTBOUND_ALLOW_PRIVATE", "whoever types an address can reach this network."),
+            ("OUTBOUND_ALLOW_HTTP", "credentials may leave in the clear."),
+        )
+        if getattr(settings, name)
+    ]
+
+
 @register(Tags.security)
 def callback_networks_can_be_read(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """One that can't would break every callback."""
@@ -98,12 +115,28 @@ def _is_network(text: str) -> bool:
         return False
 
 
+@register(Tags.security)
+def the_second_factor_is_asked_for(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Demos and tests do without; nobody else's money should."""
+    asks = settings.SECOND_FACTOR and 0 < settings.ASK_AGAIN_AFTER_S <= MOST_ASKED_AGAIN_S
+    if asks or settings.DEBUG or settings.TESTING:
+        return []
+    return [
+        Error(
+            "The second factor is switched off, or isn't asked for again within an hour.",
+            hint="Set SECOND_FACTOR=1, and ASK_AGAIN_AFTER_S to 3600 at most.",
+            id="paymentvault.E007",
+        )
+    ]
+
+
 def refuse_unsafe_settings() -> None:
     """Raise for web servers and workers, which run no system checks, what manage.py refuses."""
     found = [
         *keys_are_set(None),
         *public_url_is_usable(None),
         *callback_networks_can_be_read(None),
+        *the_second_factor_is_asked_for(None),
     ]
     errors = [f"{problem.msg} {problem.hint or ''}" for problem in found if problem.is_serious()]
     if errors:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -20,6 +19,10 @@ from requests.auth import AuthBase
 from requests_hardened import Config, HTTPSession
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from paymentvault import destinations
+from paymentvault.destinations import Allowed, NotAllowed, Rules
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 30.0
@@ -82,11 +85,15 @@ class Transport:
 
     allow_private: bool = False
     allow_http: bool = False
+    allowed_networks: tuple[Allowed, ...] = ()
+    """Those that may be reached although they are private, or at other ports."""
     ca_bundle: str = ""
     """PEM text of the certificates to trust instead of the public ones."""
     connect_timeout_s: float = CONNECT_TIMEOUT_S
     read_timeout_s: float = READ_TIMEOUT_S
     """From the standing connection to the last byte of the answer, however it drips."""
+    reads_body: bool = True
+    """False where an answer's status is all that counts."""
 
     def send(
         self,
@@ -95,20 +102,21 @@ class Transport:
         *,
         params: Mapping[str, Any] | None = None,
         json: Any = None,
-        data: Mapping[str, str] | None = None,
+        data: Mapping[str, str] | bytes | None = None,
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | AuthBase | None = None,
     ) -> Answer:
         """Send and read the whole answer, or raise NotSent or OutcomeUnknown."""
-        _current.call = call = _Call(self.read_timeout_s)
+        rules = Rules(self.allow_private, self.allow_http, self.allowed_networks)
+        _current.call = call = _Call(self.read_timeout_s, rules)
         try:
-            self._refuse_plain_http(url)
+            rules.check_url(url)
             with self._session() as session, call:
                 response = session.request(
                     method, url, params=params, json=json, data=data, headers=headers,
                     auth=_in_utf8(auth), stream=True,
                 )  # fmt: skip
-                text = self._read(response)
+                text = self._read(response) if self.reads_body else ""
                 if call.is_late():
                     # Without a length, an answer that was cut off looks whole.
                     raise requests.ReadTimeout
@@ -116,14 +124,11 @@ class Transport:
         except _ERRORS as error:
             raise _how_sure(call, error) from error
 
-    def _refuse_plain_http(self, url: str) -> None:
-        if not self.allow_http and urlsplit(url).scheme != "https":
-            raise NotSent("Only https addresses are allowed.")
-
     @contextlib.contextmanager
     def _session(self) -> Iterator[requests.Session]:
         config = Config(
-            ip_filter_enable=not self.allow_private,
+            # Ours looks at all addresses of a name, and knows networks that are allowed.
+            ip_filter_enable=False,
             ip_filter_allow_loopback_ips=False,
             never_redirect=True,
             default_timeout=(self.connect_timeout_s, self.read_timeout_s),
@@ -170,7 +175,8 @@ class _Call:
     for days. A timer ends the connection instead.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, rules: Rules) -> None:
+        self.rules = rules
         self.connected = False
         self._seconds = seconds
         self._is_late = threading.Event()
@@ -204,13 +210,35 @@ class _Call:
 _current = threading.local()
 
 
+def _dialled(connection: HTTPConnection) -> socket.socket:
+    """A connection to an address that was checked, with the errors that urllib3 expects."""
+    try:
+        found = _current.call.rules.reachable(connection.host, connection.port)
+        timeout_s = float(connection.timeout or CONNECT_TIMEOUT_S)
+        return destinations.dial(
+            found, timeout_s=timeout_s, options=connection.socket_options or ()
+        )
+    except socket.gaierror as error:
+        raise NameResolutionError(connection.host, connection, error) from error
+    except TimeoutError as error:
+        raise ConnectTimeoutError(connection, "no connection in time") from error
+    except OSError as error:
+        raise NewConnectionError(connection, str(error)) from error
+
+
 class _Connection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return _dialled(self)
+
     def connect(self) -> None:
         super().connect()
         _current.call.stands(self.sock)
 
 
 class _SecureConnection(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _dialled(self)
+
     def connect(self) -> None:
         super().connect()
         _current.call.stands(self.sock)
@@ -245,6 +273,8 @@ def _in_words(error: BaseException) -> str:
     """Say what went wrong without the address, whose path may hold a secret."""
     link: BaseException | None = error
     while link:
+        if isinstance(link, NotAllowed):
+            return str(link)
         if words := _WORDS.get(type(link).__name__):
             return words
         link = link.__cause__ or link.__context__
@@ -262,7 +292,6 @@ _WORDS = {
     "ReadTimeoutError": "it didn't answer in time",
     "ContentDecodingError": "its answer can't be unpacked",
     "_TooLarge": "its answer is too large",
-    "InvalidIPAddress": "it is in a private network, which is not allowed",
     **dict.fromkeys(
         ("InvalidURL", "InvalidSchema", "MissingSchema", "LocationParseError", "UnicodeError"),
         "it is not a whole web address",

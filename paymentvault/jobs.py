@@ -14,7 +14,7 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.module_loading import autodiscover_modules
@@ -26,6 +26,9 @@ log = structlog.get_logger(__name__)
 
 State = Job.State
 Work = Callable[["Running"], str]
+About = Callable[[Job], Model | None]
+Gives = Callable[[Job, User], bool]
+IsShown = Callable[[Job, User], bool]
 
 # A worker that is silent for so long has died; its job is said to be broken off, never begun anew:
 # it may have done half of its work, and a person must look.
@@ -37,23 +40,35 @@ KEPT = timedelta(days=90)
 DELETED_AT_ONCE = 200
 
 _kinds: dict[str, Work] = {}
-_shown_to: dict[str, str] = {}
-_file_needs: dict[str, str] = {}
+_shown_to: dict[str, tuple[str, "About"]] = {}
+_gives_file_to: dict[str, Gives] = {}
+_shown_while: dict[str, IsShown] = {}
 
 
-def kind(name: str, *, shown_to: str = "", file_needs: str = "") -> Callable[[Work], Work]:
+def kind(
+    name: str,
+    *,
+    shown_to: str = "",
+    about: About | None = None,
+    gives_file_to: Gives | None = None,
+    shown_while: IsShown | None = None,
+) -> Callable[[Work], Work]:
     """Register what does the work of a kind; it returns the outcome in words.
 
-    Whoever has the right `shown_to` may watch it too, besides the person who started it. Its file
-    is given only to who has the right `file_needs` at that moment.
+    Whoever has the right `shown_to` to what the job is about may watch it too, besides the person
+    who started it. A kind that doesn't tell what it is about is shown to who has it everywhere.
+    `gives_file_to` is asked at each download whether somebody may have its file, and `shown_while`
+    whenever it is looked at whether what it tells may still be seen by who started it.
     """
 
     def registered(work: Work) -> Work:
         _kinds[name] = work
         if shown_to:
-            _shown_to[name] = shown_to
-        if file_needs:
-            _file_needs[name] = file_needs
+            _shown_to[name] = shown_to, about or _itself
+        if gives_file_to:
+            _gives_file_to[name] = gives_file_to
+        if shown_while:
+            _shown_while[name] = shown_while
         return work
 
     return registered
@@ -66,6 +81,10 @@ def _work_of(name: str) -> Work:
         import_module(settings.ROOT_URLCONF)
         autodiscover_modules("tasks")
     return _kinds[name]
+
+
+def _itself(job: Job) -> Model:
+    return job
 
 
 class Broken(Exception):
@@ -201,12 +220,19 @@ def _end(jobs: Any, state: Job.State, words: str) -> None:
                     leased_until=None)  # fmt: skip
 
 
-def seen_by(user: User) -> QuerySet[Job]:
-    """A person's own jobs, and those of kinds that are shown to others too."""
+def is_seen_by(user: User, job: Job) -> bool:
+    """A person's own job, or one of a kind that is shown to others too.
+
+    What is about a thing isn't shown any more to who lost the right to it.
+    """
     if user.is_superuser:
-        return Job.objects.all()
-    shown = [name for name, right in _shown_to.items() if user.has_perm(right)]
-    return Job.objects.filter(Q(started_by=user) | Q(kind__in=shown))
+        return True
+    right, about = _shown_to.get(job.kind, ("", _itself))
+    thing = about(job) if right else job
+    if thing is None or thing is job and job.started_by_id == user.pk:
+        is_shown = _shown_while.get(job.kind)
+        return job.started_by_id == user.pk and (is_shown is None or is_shown(job, user))
+    return bool(right) and user.has_perm(right, thing)
 
 
 def latest(name: str, *, about: str) -> Job | None:
@@ -225,8 +251,8 @@ def had_file(job: Job) -> bool:
 
 def may_have_file(job: Job, user: User) -> bool:
     """Asked at each download: rights end, and files stay."""
-    needed = _file_needs.get(job.kind)
-    return not needed or user.has_perm(needed)
+    gives = _gives_file_to.get(job.kind)
+    return gives is None or gives(job, user)
 
 
 def _is_too_old(job: Job) -> bool:

@@ -28,13 +28,18 @@ _MSISDN = re.compile(
     r"(?:(?<![0-9a-f])|(?<=%2b))(\+?254[ -]?[17]|0[17])\d{2}[ -]?\d{3}[ -]?(\d{3})(?![0-9a-f])"
 )
 
-_IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
+_SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     # The addresses that M-Pesa and Mifos X call carry a secret in place of a password.
     (re.compile(r"(/cb/)[^/\s?#\"'<>]+"), rf"\1{MASKED}"),
     (
         re.compile(r"(/mifos-webhook/)(?!(?:loan-approval|test)(?![\w-]))[^/\s?#\"'<>]+"),
         rf"\1{MASKED}",
     ),
+    # API keys and refresh tokens of our own
+    (re.compile(r"\b(pvr?_[0-9a-f]{8,32}_)[\w-]+"), rf"\1{MASKED}"),
+    # What signs our webhooks, and access tokens (JSON Web Tokens, whose header is always an object)
+    (re.compile(r"\b(whsec_)[\w+/=-]+"), rf"\1{MASKED}"),
+    (re.compile(r"\beyJ[\w-]{8,200}\.[\w-]+\.[\w-]*"), MASKED),
     (re.compile(r"\b(bearer)\s+[\w.~+/=-]+", re.IGNORECASE), rf"\1 {MASKED}"),
     # Base64 has more than small letters, unlike the words that follow "basic" in a sentence.
     (re.compile(r"\b([Bb]asic|BASIC)\s+(?=[a-z]*[A-Z0-9+/=])[\w+/=-]{6,}"), rf"\1 {MASKED}"),
@@ -52,7 +57,6 @@ _IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
         ),
         rf"\1{MASKED}",
     ),
-    (_MSISDN, r"\1***\2"),
 )
 
 
@@ -62,8 +66,15 @@ def mask(text: str) -> str:
     Strangers choose what is logged, such as their User-Agent: no pattern here may take more than
     linear time, and what is longer than any line of ours is cut.
     """
+    return _MSISDN.sub(r"\1***\2", hide(text))
+
+
+def hide(text: str, *known: str) -> str:
+    """Hide the secrets in a text: those that are `known`, and whatever looks like one."""
     text = text[:LONGEST]
-    for pattern, masked in _IN_TEXT:
+    for secret in filter(None, known):
+        text = text.replace(secret, MASKED)
+    for pattern, masked in _SECRETS:
         text = pattern.sub(masked, text)
     return text
 
@@ -162,6 +173,8 @@ def _for_machines() -> list[Processor]:
 def _loggers_with_handlers_of_their_own() -> dict[str, Any]:
     """What Django, gunicorn and Celery set up for themselves goes through our handler instead."""
     ours = ("django", "django.server", "gunicorn.error", "gunicorn.access", "celery")
-    to_the_root = {name: {"handlers": [], "propagate": True} for name in ours}
+    to_the_root: dict[str, Any] = {name: {"handlers": [], "propagate": True} for name in ours}
+    # At DEBUG it writes each statement with its values, such as the keys of sessions.
+    to_the_root["django.db.backends"] = {"level": "INFO"}
     # Celery leaves this one alone only if it has a handler.
     return {**to_the_root, "celery.task": {"handlers": ["console"], "propagate": False}}

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 
+from paymentvault.api import errors
 from paymentvault.context import frame
 
 log = structlog.get_logger(__name__)
@@ -52,6 +53,8 @@ def answer_without_database(
     if not isinstance(error, OperationalError | InterfaceError):
         return None
     log.error("database_away", error=type(error).__name__)
+    if answer := errors.outside(request, "unavailable"):
+        return answer
     if is_for_a_person(request):
         return plain_page(request, "503.html", status=503, headers=COME_BACK)
     words = {"code": "unavailable", "message": "Nothing was kept. Try again."}

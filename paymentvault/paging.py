@@ -78,6 +78,13 @@ class Pager:
         shown = found[: self.per_page]
         return self._made(shown, query, sort, follows=has_more, precedes=bool(edge))
 
+    def knows_its_place(self, query: QueryDict) -> bool:
+        """Whether what `after` or `before` names, if anything, is a place in this order."""
+        sort = str(query.get("sort", ""))
+        columns = self.sorts.get(sort, next(iter(self.sorts.values()))).columns
+        given = [str(query[way]) for way in ("after", "before") if way in query]
+        return all(_edge(text, columns) is not None for text in given)
+
     def _made(
         self, shown: list[Any], query: QueryDict, sort: str, *, follows: bool, precedes: bool
     ) -> Page:

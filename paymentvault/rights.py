@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec
 
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Permission
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
@@ -46,14 +46,11 @@ def of(user: User) -> QuerySet[Permission]:
     return Permission.objects.filter(Q(user=user) | Q(group__user=user)).order_by("name").distinct()
 
 
-def about(right: str) -> dict[str, Any]:
-    """A right in words, and the groups that have it."""
+def in_words(right: str) -> str:
+    """As Django's admin names it; its code for one that nobody made."""
     app, _, codename = right.partition(".")
-    found = Permission.objects.filter(content_type__app_label=app, codename=codename).first()
-    return {
-        "right": found.name if found else right,
-        "groups": Group.objects.filter(permissions=found).order_by("name") if found else [],
-    }
+    found = Permission.objects.filter(content_type__app_label=app, codename=codename)
+    return found.values_list("name", flat=True).first() or right
 
 
 def whom_to_ask() -> QuerySet[User]:

@@ -1,11 +1,12 @@
 """Every setting, read from the environment; `.env.example` explains each."""
 
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import unquote
 
 import environ
-from csp.constants import NONE, SELF
+from csp.constants import NONCE, NONE, SELF
 
 from paymentvault.logging import configure_structlog, logging_config
 
@@ -28,7 +29,7 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["*"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "paymentvault.admin_app.PlatformAdmin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -38,11 +39,17 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.forms",
     "rest_framework",
+    "drf_spectacular",
     "django_filters",
     "django_htmx",
     "csp",
     "pgtrigger",
     "django_structlog",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "axes",
     "paymentvault",
     "partners",
     "disbursements",
@@ -50,6 +57,9 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # Outermost: they stand on every answer, also on those of the others.
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
     "paymentvault.middleware.UnavailableWithoutDatabase",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -58,12 +68,16 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "paymentvault.middleware.LogInFirst",
+    "paymentvault.audit.Remembered",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "paymentvault.sessions.TimedOut",
+    "paymentvault.middleware.LogInFirst",
+    "allauth.account.middleware.AccountMiddleware",
+    "paymentvault.second_factor.SecondFactor",
+    "paymentvault.recent.AskingAgain",
     "django_htmx.middleware.HtmxMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 # Outside systems get every path with and without a slash; a redirect would lose their POST.
 APPEND_SLASH = False
@@ -117,9 +131,64 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "partners.access.ByMembership"]
+PASSWORD_HASHERS = [
+    f"django.contrib.auth.hashers.{name}PasswordHasher" for name in ("Argon2", "PBKDF2")
+]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
+
+# Whoever may move money, change settings or read the audit needs a second factor.
+SECOND_FACTOR = env.bool("SECOND_FACTOR", not DEBUG)
+# What is dangerous asks again who is there, once in so many seconds; 0 never does.
+ASK_AGAIN_AFTER_S = env.int("ASK_AGAIN_AFTER_S", 600 if SECOND_FACTOR else 0)
+# Letting money go asks again above this sum, in KES.
+ASK_AGAIN_ABOVE = Decimal(env.str("ASK_AGAIN_ABOVE", "100000"))
+SESSION_IDLE_S = env.int("SESSION_IDLE_S", 30 * 60)
+SESSION_AT_MOST_S = env.int("SESSION_AT_MOST_S", 12 * 3600)
+SESSION_COOKIE_AGE = SESSION_AT_MOST_S
+SESSION_ENGINE = "paymentvault.session_store"
+
+# allauth: a user name and a password, then the second factor. Administrators make the accounts.
+ACCOUNT_ADAPTER = "paymentvault.signing_in.Adapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_REAUTHENTICATION_TIMEOUT = ASK_AGAIN_AFTER_S
+# Codes are counted by `signing_in.Guess`.
+ACCOUNT_RATE_LIMITS = {"login_failed": None}
+ACCOUNT_FORMS = {
+    "login": "paymentvault.portal.forms.SignInForm",
+    "reauthenticate": "paymentvault.portal.forms.PasswordAgainForm",
+}
+MFA_ADAPTER = "paymentvault.second_factor.Adapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_FORMS = {
+    "authenticate": "paymentvault.portal.forms.CodeForm",
+    "reauthenticate": "paymentvault.portal.forms.CodeAgainForm",
+    "activate_totp": "paymentvault.portal.forms.FirstCodeForm",
+}
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_TOTP_ISSUER = "Payment Vault"
+# The phone's clock may be half a minute off.
+MFA_TOTP_TOLERANCE = 1
+
+# Wrong passwords lock the pair of user name and address, so a stranger elsewhere locks nobody out.
+LOCKED_OUT_FOR_S = env.int("LOCKED_OUT_FOR_S", 15 * 60)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = env.int("LOCKED_OUT_AFTER", 5)
+AXES_COOLOFF_TIME = timedelta(seconds=LOCKED_OUT_FOR_S)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "paymentvault.signing_in.address_of"
+AXES_LOCKOUT_CALLABLE = "paymentvault.signing_in.answer_locked_out"
+# The audit keeps what happened.
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "Africa/Nairobi"
@@ -143,12 +212,14 @@ SECURE_REDIRECT_EXEMPT = [r"^$", r"^mifos-webhook", r"^cb/", r"^livez", r"^ready
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS_ONLY
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS_ONLY
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS_ONLY
 X_FRAME_OPTIONS = "DENY"
 # Everything comes from here; no script and no style stands inside a page.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
-        "script-src": [SELF],
+        # Django's own admin knows no nonces; `partners.platform_site` lets its scripts in.
+        "script-src": [NONCE],
         "style-src": [SELF],
         "img-src": [SELF],
         "font-src": [SELF],
@@ -183,6 +254,9 @@ CELERY_TASK_ROUTES = {
     "*.ask_mpesa": {"queue": "questions"},
     "*.read_balances": {"queue": "questions"},
     "*.run_job": {"queue": "jobs"},
+    "*.check_audit": {"queue": "jobs"},
+    # Partners' own systems, the least known of all.
+    "*.deliver": {"queue": "deliveries"},
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -211,15 +285,23 @@ CELERY_BEAT_SCHEDULE = {
             ("disbursements", "sweep_sending"),
             ("disbursements", "sweep_unanswered"),
             ("disbursements", "sweep_callbacks"),
+            ("disbursements", "sweep_deliveries"),
             ("disbursements", "sweep_failed"),
             ("disbursements", "sweep_overdue"),
             ("paymentvault", "sweep_jobs"),
+            ("paymentvault", "sweep_audit"),
         )
     },
     "poll_mifos": {
         "task": "mifos.tasks.poll_mifos",
         "schedule": POLL_EVERY_S,
         "options": {"expires": POLL_EVERY_S},
+    },
+    # It reads the whole audit, once a day; each hour it looks whether that was done.
+    "check_audit": {
+        "task": "paymentvault.tasks.check_audit",
+        "schedule": 3600,
+        "options": {"expires": 3600},
     },
     "read_balances": {
         "task": "disbursements.tasks.read_balances",
@@ -246,8 +328,64 @@ WEBHOOK_MAX_BYTES = env.int("WEBHOOK_MAX_BYTES", 64 * 1024)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "partners.keys.KeyAuthentication",
+        "paymentvault.api.tokens.TokenAuthentication",
+        "paymentvault.api.signing_in.Session",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["paymentvault.api.bodies.Json"],
+    "DEFAULT_SCHEMA_CLASS": "paymentvault.api.schema.ApiSchema",
+    "DEFAULT_METADATA_CLASS": None,
+    "EXCEPTION_HANDLER": "paymentvault.api.errors.answer",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Payment Vault",
+    "VERSION": "1",
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "PREPROCESSING_HOOKS": ["paymentvault.api.schema.only_v1"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "paymentvault.api.schema.with_limits",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "CallbackKindEnum": "disbursements.models.Callback.Kind",
+        "SettingsChangeKindEnum": "partners.models.SettingsChange.Kind",
+        "StatusEnum": "disbursements.states.Status",
+        "AttemptStatusEnum": "disbursements.states.AttemptStatus",
+        "CallbackStateEnum": "disbursements.models.Callback.State",
+        "EventStateEnum": "mifos.models.Event.State",
+    },
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+# How often a person or an API key may ask in a minute, and an address fail to sign in.
+API_READS_PER_MINUTE = env.int("API_READS_PER_MINUTE", 600)
+API_WRITES_PER_MINUTE = env.int("API_WRITES_PER_MINUTE", 120)
+API_CONNECTION_TESTS_PER_MINUTE = env.int("API_CONNECTION_TESTS_PER_MINUTE", 6)
+API_FAILED_SIGN_INS_PER_MINUTE = env.int("API_FAILED_SIGN_INS_PER_MINUTE", 30)
+# How often an address that knows no secret may call a webhook, a connection may tell of events,
+# and M-Pesa call back about one request. Who knows the secret is never kept out by who doesn't.
+WEBHOOK_STRANGERS_PER_MINUTE = env.int("WEBHOOK_STRANGERS_PER_MINUTE", 60)
+WEBHOOK_EVENTS_PER_MINUTE = env.int("WEBHOOK_EVENTS_PER_MINUTE", 3000)
+WEBHOOK_CALLBACKS_PER_MINUTE = env.int("WEBHOOK_CALLBACKS_PER_MINUTE", 60)
+
+CACHES = {
+    # What must hold for all processes: codes that were used, and counts of tries to sign in.
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    },
+    # Counts requests, and nothing that matters: losing it loses nothing.
+    "limits": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "limits",
+        "OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 0.5},
+    },
 }
 
 LOGGING = logging_config(debug=DEBUG, level=env.str("LOG_LEVEL", "INFO"))

@@ -152,7 +152,7 @@ def _programs(urls: Mapping[str, str], *, sandbox: bool, second_mifos: bool) -> 
         yield _mifos("mifos2", urls, "--lender", SECOND_LENDER, "--with-loans")
     yield _web(urls["web"])
     yield _worker("payouts", queues="payouts,questions")
-    yield _worker("mifos", queues="events,recording,polls,jobs")
+    yield _worker("mifos", queues="events,recording,polls,jobs,deliveries")
     yield _worker("sweeps", queues="callbacks,sweeps")
     yield _beat()
 

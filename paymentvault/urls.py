@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import include, path, re_path
+from django.views.generic import RedirectView
 
 from disbursements.pages.urls import callback_urls, case_urls, disbursement_urls
 from mifos.pages.urls import automatic_urls, connection_urls, event_urls
@@ -9,6 +10,8 @@ from partners.pages.urls import partner_urls
 from paymentvault import views
 
 admin.site.site_header = admin.site.site_title = "Payment Vault"
+# The lists are wide; the way back is in the crumbs.
+admin.site.enable_nav_sidebar = False
 
 urlpatterns = [
     path("", include("paymentvault.portal.urls")),
@@ -23,14 +26,25 @@ urlpatterns = [
         "partners/<slug:code>/mpesa/",
         include(("disbursements.pages.mpesa_urls", "shortcodes")),
     ),
+    path("settings-changes/", include(("partners.pages.change_urls", "changes"))),
+    path("partners/<slug:code>/keys/", include(("partners.pages.key_urls", "keys"))),
+    path("api/v1/", include(("paymentvault.api.urls", "api"))),
+    path(
+        "partners/<slug:code>/deliveries/",
+        include(("disbursements.pages.delivery_urls", "deliveries")),
+    ),
     re_path(r"^livez/?$", views.livez),
     re_path(r"^readyz/?$", views.readyz),
+    # One way to sign in, which is guarded and recorded; the admin has none of its own.
+    path("admin/login/", views.admin_sign_in),
+    # Likewise one way to change one's password.
+    path("admin/password_change/", RedirectView.as_view(pattern_name="password")),
     path("admin/", admin.site.urls),
     path("", include("mifos.urls")),
     path("", include("disbursements.urls")),
 ]
 
 handler400 = "paymentvault.views.bad_request"
-handler403 = "paymentvault.views.permission_denied"
+handler403 = "paymentvault.portal.refused.permission_denied"
 handler404 = "paymentvault.views.page_not_found"
 handler500 = "paymentvault.views.server_error"

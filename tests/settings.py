@@ -13,6 +13,9 @@ os.environ.update(
     OUTBOUND_ALLOW_PRIVATE="1",
     OUTBOUND_ALLOW_HTTP="1",
     LOG_LEVEL="CRITICAL",
+    SECOND_FACTOR="0",
+    # Tests are many strangers at one address, and share the counts.
+    WEBHOOK_STRANGERS_PER_MINUTE="1000000",
 )
 
 from paymentvault.settings import *  # noqa: E402, F403
@@ -21,3 +24,5 @@ CELERY_TASK_ALWAYS_EAGER = True
 CELERY_TASK_EAGER_PROPAGATES = True
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
+# A test with transactions of its own empties all tables behind itself.
+DATABASES["default"]["OPTIONS"]["options"] = "-c paymentvault.may_truncate=on"  # noqa: F405

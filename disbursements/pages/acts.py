@@ -13,7 +13,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.timezone import localtime
 
-from disbursements import again, approval, cases, doubt, settlement
+from disbursements import again, approval, cases, doubt, makers, settlement
 from disbursements.approval import NotAllowed
 from disbursements.holds import NOT_RELEASABLE, PUT_RIGHT_IN_MIFOS
 from disbursements.models import Disbursement
@@ -21,6 +21,7 @@ from disbursements.pages.fields import SumField
 from disbursements.pages.notices import hold_words, moved
 from disbursements.pages.whole import Whole, found
 from disbursements.states import NEXT, AttemptStatus, Status, TransitionRefused
+from paymentvault import recent
 from paymentvault.acts import Act, NoteForm, ReasonForm, confirmed, user_of
 from paymentvault.addresses import source_address
 from paymentvault.models import User
@@ -33,7 +34,6 @@ TEND = "disbursements.change_case"
 SHOWN = signing.Signer(salt="the attempt that a page showed")
 # From here on a slip of the hand costs too much: the sum must be typed.
 LARGE = Decimal(100_000)
-BY_ANOTHER = "Someone else must approve what you entered."
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ def why_not(act: OneAct, whole: Whole, user: User) -> str:
     """Why this person can't do it now, permissions apart; "" if they can."""
     if whole.status not in act.statuses:
         return f"{whole.disbursement.reference} is {whole.status.label.lower()} now."
-    if act.is_checked and whole.disbursement.requested_by == user:
-        return BY_ANOTHER
+    if act.is_checked and (words := makers.why_not(whole.disbursement, user)):
+        return words
     if act.is_stopped_by_question and whole.is_in_question:
         return cases.NEVER_AGAIN
     return act.why_not(whole)
@@ -113,16 +113,16 @@ def offered(whole: Whole, user: User) -> list[Offer]:
     return [
         Offer(act.name, act.label, reverse(f"disbursements:{act.name}", args=[pk]), act.css)
         for act in ACTS.values()
-        if user.has_perm(act.permission) and not why_not(act, whole, user)
+        if user.has_perm(act.permission, whole.disbursement.partner)
+        and not why_not(act, whole, user)
     ]
 
 
 def waits_for_another(whole: Whole, user: User) -> bool:
-    """Whether it is only for having entered it that this person sees no button."""
-    return any(
-        whole.status in act.statuses and why_not(act, whole, user) == BY_ANOTHER
-        for act in ACTS.values()
-    )
+    """Whether it is only for having asked for it that this person sees no button."""
+    if not makers.why_not(whole.disbursement, user):
+        return False
+    return any(act.is_checked and whole.status in act.statuses for act in ACTS.values())
 
 
 class PayingForm(forms.Form):
@@ -211,7 +211,7 @@ def facts(disbursement: Disbursement) -> list[tuple[str, Any]]:
         *(whole_shillings if pays != disbursement.amount else []),
         ("Partner", disbursement.partner),
         ("Loan", disbursement.loan_account or disbursement.loan_id),
-        ("Entered by", disbursement.requested_by or "Mifos X"),
+        ("Asked for by", makers.who(disbursement) or "Mifos X"),
     ]
 
 
@@ -220,7 +220,7 @@ NO_WAY_BACK = "This can't be undone: money that has moved comes back only if the
 
 @needs(DECIDE)
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
-    one = found(pk)
+    one = found(pk, user_of(request), DECIDE)
     return _asked(request, "approve", one, approval.approve, says="note", done="Approved", act={
         "title": f"Pay {in_kes(one)} to {whom(one)}?",
         "verb": f"Approve and pay {in_kes(one)}",
@@ -232,7 +232,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
 
 @needs(DECIDE)
 def reject(request: HttpRequest, pk: int) -> HttpResponse:
-    one = found(pk)
+    one = found(pk, user_of(request), DECIDE)
     return _asked(request, "reject", one, approval.reject, done="Rejected", act={
         "title": f"Reject {in_kes(one)} to {whom(one)}?",
         "verb": f"Reject {one.reference}",
@@ -244,7 +244,7 @@ def reject(request: HttpRequest, pk: int) -> HttpResponse:
 
 @needs(DECIDE)
 def release(request: HttpRequest, pk: int) -> HttpResponse:
-    one = found(pk)
+    one = found(pk, user_of(request), DECIDE)
     return _asked(request, "release", one, approval.release, done="Released", act={
         "title": f"Pay {in_kes(one)} to {whom(one)} in spite of its hold?",
         "verb": f"Release and pay {in_kes(one)}",
@@ -258,7 +258,7 @@ def release(request: HttpRequest, pk: int) -> HttpResponse:
 
 @needs(DECIDE)
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
-    one = found(pk)
+    one = found(pk, user_of(request), DECIDE)
     return _asked(request, "cancel", one, approval.cancel, done="Cancelled", act={
         "title": f"Cancel {in_kes(one)} to {whom(one)}?",
         "verb": f"Cancel {one.reference}",
@@ -283,7 +283,7 @@ def _comes_back(one: Disbursement) -> str:
 
 @needs(DECIDE)
 def retry(request: HttpRequest, pk: int) -> HttpResponse:
-    one = found(pk)
+    one = found(pk, user_of(request), DECIDE)
     by_two = one.failure_code == settlement.CODE
     proof = settlement.TWO_SAY.rstrip(".") if by_two else "Proof that no money moved"
     return _asked(request, "retry", one, approval.retry, done="Retried", act={
@@ -308,7 +308,7 @@ def _proof(one: Disbursement) -> str:
 
 @needs(TEND)
 def ask(request: HttpRequest, pk: int) -> HttpResponse:
-    one = found(pk)
+    one = found(pk, user_of(request), TEND)
     return _asked(request, "ask", one, again.ask_mpesa, says="note", act={
         "title": f"Ask M-Pesa what became of {in_kes(one)} to {whom(one)}?",
         "verb": "Ask M-Pesa now",
@@ -321,7 +321,7 @@ def ask(request: HttpRequest, pk: int) -> HttpResponse:
 
 @needs(TEND)
 def record(request: HttpRequest, pk: int) -> HttpResponse:
-    one = found(pk)
+    one = found(pk, user_of(request), TEND)
     return _asked(request, "record", one, again.record, says="note", act={
         "title": f"Record {in_kes(one)} to {whom(one)} in Mifos X again?",
         "verb": "Record it now",
@@ -362,6 +362,8 @@ def _asked(
 
     page = Act(**{"facts": facts(one), "back": back} | act)
     about: dict[str, Any] = {"one": one} if issubclass(page.form, PayingForm) else {}
+    if about:
+        recent.demand_above(request, one.amount)
     return confirmed(
         request, page, do=carry_out, refusals=(NotAllowed, TransitionRefused),
         form_kwargs=about | ({} if shown is None else {"shown": shown}),

@@ -23,7 +23,8 @@ from disbursements.approval import NotAllowed
 from disbursements.models import Disbursement
 from disbursements.pages.filters import DisbursementFilter, awaiting
 from disbursements.states import TransitionRefused
-from paymentvault import acts, audit, jobs
+from partners import access
+from paymentvault import acts, audit, jobs, recent
 from paymentvault.acts import Act, Refusal, user_of
 from paymentvault.addresses import source_address
 from paymentvault.models import Job, User
@@ -33,6 +34,7 @@ from paymentvault.rights import needs
 log = structlog.get_logger(__name__)
 
 MAY_APPROVE = "disbursements.approve_disbursement"
+MAY_SEE = "disbursements.view_disbursement"
 MOST_AT_ONCE = 500
 SHOWN_FIRST = 20
 # What was seen so long ago is to be looked at again.
@@ -123,6 +125,7 @@ def approve(request: HttpRequest) -> HttpResponse:
             "Nothing was changed.",
         )  # fmt: skip
         return redirect(back)
+    recent.demand_above(request, seen.sum)
     started: list[Job] = []
 
     def start(form: CountForm) -> str:
@@ -142,7 +145,7 @@ def approve(request: HttpRequest) -> HttpResponse:
 def _asked(request: HttpRequest, user: User) -> Seen:
     """The ticked ones, or all of a filter: the oldest first, up to a bound."""
     if "all" in request.GET:
-        asked = DisbursementFilter(request.GET, user=user).rows
+        asked = DisbursementFilter(request.GET, user=user, right=MAY_APPROVE).rows
         ticked = 0
     else:
         keys = [int(key) for key in request.GET.getlist("pick") if re.fullmatch("[0-9]{1,18}", key)]
@@ -156,8 +159,8 @@ def _shown_before(request: HttpRequest, user: User) -> Seen:
     if told["by"] != user.pk:
         raise signing.BadSignature("It was shown to somebody else.")
     amounts = {int(pk): Decimal(amount) for pk, amount in told["amounts"].items()}
-    rows = Disbursement.objects.filter(pk__in=amounts).select_related("partner").order_by("pk")
-    shown = list(rows)
+    rows = access.only(Disbursement.objects.filter(pk__in=amounts), user, MAY_APPROVE)
+    shown = list(rows.select_related("partner").order_by("pk"))
     for row in shown:
         row.amount = amounts[row.pk]
     return Seen(shown, told["asked_for"])
@@ -217,7 +220,20 @@ def _start(request: HttpRequest, seen: Seen, note: str, back: str) -> Job:
     )  # fmt: skip
 
 
-@jobs.kind("bulk_approval")
+def is_shown(job: Job, user: User) -> bool:
+    """Whether somebody may see, at this moment, all the disbursements that its lines name."""
+    rows = Disbursement.objects.filter(pk__in=[_pk_of(line) for line in job.lines])
+    codes = set(rows.values_list("partner__code", flat=True))
+    may = access.partners(user, MAY_SEE).filter(code__in=codes)
+    return user.has_perm(MAY_SEE) and may.count() == len(codes)
+
+
+def _pk_of(line: dict[str, str]) -> int:
+    # By its name, which lines from before this was asked have too.
+    return int(line["name"].removeprefix("DSB-"))
+
+
+@jobs.kind("bulk_approval", shown_while=is_shown)
 def carry_out(running: jobs.Running) -> str:
     """Approve one after the other; what can't be approved keeps none of the others waiting."""
     if not running.by.is_active or not running.by.has_perm(MAY_APPROVE):
@@ -240,7 +256,10 @@ def _approve_one(pk: int, amount: Decimal, running: jobs.Running) -> tuple[dict[
     line = {"name": f"DSB-{pk}", "link": reverse("disbursements:detail", args=[pk])}
     try:
         with transaction.atomic():
-            found = Disbursement.objects.select_for_update(no_key=True).get(pk=pk)
+            rows = Disbursement.objects.select_for_update(no_key=True, of=("self",))
+            found = rows.select_related("partner").get(pk=pk)
+            if not running.by.has_perm(MAY_APPROVE, found.partner):
+                raise NotAllowed(f"You may not approve payouts of {found.partner} any more.")
             if found.amount != amount:
                 raise NotAllowed("Its sum is not the one that you saw.")
             approval.approve(

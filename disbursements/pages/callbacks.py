@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 
@@ -24,6 +24,7 @@ from disbursements.pages.inbox import (
     requests_named,
     search_field,
 )
+from partners import access
 from partners.models import MpesaShortcode
 from paymentvault.acts import Act, ReasonForm, confirmed, user_of
 from paymentvault.addresses import source_address
@@ -31,6 +32,7 @@ from paymentvault.paging import Pager, Sort
 from paymentvault.rights import needs
 
 Rows = QuerySet[Callback]
+SEE, TEND = "disbursements.view_callback", "disbursements.change_callback"
 TONES = {
     Callback.State.WAITING: "busy",
     Callback.State.DONE: "ok",
@@ -48,13 +50,15 @@ class CallbackFilter(FilterForm):
         label="Kind", choices=[("", "Any"), *Callback.Kind.choices], required=False
     )
     partner = PartnerField()
+    right = SEE
     since = day_field("From")
     until = day_field("To")
 
     @property
     def rows(self) -> Rows:
         asked = self.asked
-        rows = Callback.objects.filter(**{k: asked[k] for k in ("state", "kind") if k in asked})
+        rows = access.only(Callback.objects.all(), self.user, self.right)
+        rows = rows.filter(**{k: asked[k] for k in ("state", "kind") if k in asked})
         if partner := asked.get("partner"):
             rows = rows.filter(
                 Q(attempt__shortcode__partner=partner) | Q(inquiry__shortcode__partner=partner)
@@ -82,17 +86,18 @@ def _with_what_it_is_about(rows: Rows) -> Rows:
     )  # fmt: skip
 
 
-@needs("disbursements.view_callback")
+@needs(SEE)
 def index(request: HttpRequest) -> HttpResponse:
-    form = CallbackFilter(request.GET)
+    form = CallbackFilter(request.GET, user=user_of(request))
     page = form.pager.page(_with_what_it_is_about(form.rows), request.GET)
     shown = {"form": form, "page": page, "rows": [_row(callback) for callback in page]}
     return render(request, "callbacks/list.html", shown)
 
 
-@needs("disbursements.view_callback")
+@needs(SEE)
 def show(request: HttpRequest, pk: int) -> HttpResponse:
-    callback = get_object_or_404(_with_what_it_is_about(Callback.objects.all()), pk=pk)
+    rows = _with_what_it_is_about(Callback.objects.all())
+    callback = access.one(rows, request.user, SEE, pk=pk)
     one = disbursement_of(callback)
     shown = _row(callback) | {
         "body": readable(callback.body),
@@ -103,9 +108,10 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "callbacks/detail.html", shown)
 
 
-@needs("disbursements.change_callback")
+@needs(TEND)
 def again(request: HttpRequest, pk: int) -> HttpResponse:
-    callback = get_object_or_404(_with_what_it_is_about(Callback.objects.all()), pk=pk)
+    rows = _with_what_it_is_about(Callback.objects.all())
+    callback = access.one(rows, request.user, TEND, pk=pk)
     back = reverse("callbacks:detail", args=[pk])
     if request.method != "POST" and (words := set_going.why_not_process(callback)):
         messages.warning(request, f"{words} Nothing was changed.")

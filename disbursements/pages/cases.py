@@ -6,13 +6,14 @@ from django import forms
 from django.contrib import messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from disbursements import cases
+from disbursements import cases, makers
 from disbursements.models import Case
 from disbursements.pages.filters import REFERENCE
 from disbursements.pages.inbox import FilterForm, PartnerField, search_field
+from partners import access
 from partners.models import Partner
 from paymentvault.acts import Act, ReasonForm, confirmed, user_of
 from paymentvault.addresses import source_address
@@ -21,6 +22,7 @@ from paymentvault.paging import Pager, totals
 from paymentvault.rights import needs
 
 Rows = QuerySet[Case]
+SEE, TEND = "disbursements.view_case", "disbursements.change_case"
 KINDS = sorted(((kind, about.label) for kind, about in cases.KINDS.items()), key=lambda k: k[1])
 
 
@@ -32,11 +34,12 @@ class CaseFilter(FilterForm):
     )  # fmt: skip
     kind = forms.ChoiceField(label="Kind", choices=[("", "Any"), *KINDS], required=False)
     partner = PartnerField()
+    right = SEE
 
     @property
     def rows(self) -> Rows:
         asked = self.asked
-        rows = Case.objects.all()
+        rows = access.only(Case.objects.all(), self.user, self.right)
         if asked.get("state") != "all":
             rows = rows.filter(closed_at__isnull=asked.get("state") != "closed")
         if kind := asked.get("kind"):
@@ -61,18 +64,20 @@ def _named(text: str) -> Q:
     return Q(words__icontains=text.strip())
 
 
-@needs("disbursements.view_case")
+@needs(SEE)
 def index(request: HttpRequest) -> HttpResponse:
-    form = CaseFilter(request.GET)
+    user = user_of(request)
+    form = CaseFilter(request.GET, user=user)
     page = Pager(per_page=25).page(_with_what_they_are_about(form.rows), request.GET)
     shown = {"form": form, "page": page, "totals": totals(form.rows),
-             "rows": [_row(case, user_of(request)) for case in page]}  # fmt: skip
+             "rows": [_row(case, user) for case in page]}  # fmt: skip
     return render(request, "cases/list.html", shown)
 
 
-@needs("disbursements.change_case")
+@needs(TEND)
 def close(request: HttpRequest, pk: int) -> HttpResponse:
-    case = get_object_or_404(_with_what_they_are_about(Case.objects.all()), pk=pk)
+    rows = _with_what_they_are_about(Case.objects.all())
+    case = access.one(rows, request.user, TEND, pk=pk)
     kind, row = cases.kind_of(case), _row(case, user_of(request))
     back = row["link"] if case.disbursement else reverse("cases:list")
     if request.method != "POST" and case.closed_at:
@@ -102,7 +107,10 @@ def close(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _with_what_they_are_about(rows: Rows) -> Rows:
-    return rows.select_related("disbursement__partner", "shortcode__partner", "connection__partner")
+    return rows.select_related(
+        "disbursement__partner", f"disbursement__{makers.ITS_KEY}", "shortcode__partner",
+        "connection__partner",
+    )  # fmt: skip
 
 
 def _row(case: Case, user: User) -> dict[str, Any]:
@@ -119,7 +127,8 @@ def _row(case: Case, user: User) -> dict[str, Any]:
         "about": about or "Payment Vault",
         "partner": about.partner if about else None,
         "link": link,
-        "may_close": user.has_perm("disbursements.change_case")
+        # One about no partner is the platform's.
+        "may_close": user.has_perm(TEND, about.partner if about else case)
         and not case.closed_at
         and not cases.why_not_close(case, user),
         "tone": "bad" if case.kind in cases.MONEY_IN_QUESTION else "warn",

@@ -29,7 +29,8 @@ MACHINES = {
 
 @needs("disbursements.view_disbursement")
 def show(request: HttpRequest, pk: int) -> HttpResponse:
-    whole, user = Whole(told(pk)), user_of(request)
+    user = user_of(request)
+    whole = Whole(told(pk, user))
     shown = {**_told(whole, user), "messages_of_it": messages_of(whole, user)}
     shown |= {"related": [(one, TONE[Status(one.status)]) for one in whole.related]}
     return render(request, "disbursements/detail.html", shown)
@@ -38,7 +39,8 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
 @needs("disbursements.view_disbursement")
 def live(request: HttpRequest, pk: int) -> HttpResponse:
     """The part that changes, for htmx; 204 where nothing has, so that nothing on the page moves."""
-    whole, user = Whole(told(pk)), user_of(request)
+    user = user_of(request)
+    whole = Whole(told(pk, user))
     seen, _, at = request.GET.get("seen", "").partition("-")
     is_news = seen != whole.stamp
     if not is_news and at == str(half_minute()):

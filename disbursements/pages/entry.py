@@ -16,17 +16,21 @@ from disbursements import entry
 from disbursements.models import Disbursement
 from disbursements.pages.fields import MsisdnField, SumField
 from disbursements.states import Status
+from partners import access
 from partners.models import Partner
 from paymentvault import acts
 from paymentvault.acts import Act, user_of
 from paymentvault.addresses import source_address
+from paymentvault.models import User
 from paymentvault.rights import needs
 from paymentvault.templatetags.portal import msisdn
+
+MAKE = "disbursements.add_disbursement"
 
 
 class EntryForm(forms.Form):
     partner = forms.ModelChoiceField(
-        Partner.objects.filter(is_active=True), to_field_name="code",
+        Partner.objects.none(), to_field_name="code",
         help_text="Whose M-Pesa float pays it.",
         error_messages={
             "invalid_choice": "Choose one of the partners in the list; only active ones pay out.",
@@ -52,6 +56,11 @@ class EntryForm(forms.Form):
         "Mifos X for a disbursement by hand.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )  # fmt: skip
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field: Any = self.fields["partner"]
+        field.queryset = access.partners(user, MAKE).filter(is_active=True)
 
     def clean_name(self) -> str:
         return " ".join(self.cleaned_data["name"].split())
@@ -83,29 +92,30 @@ class CheckedForm(EntryForm):
             field.widget = forms.HiddenInput()
 
 
-@needs("disbursements.add_disbursement")
+@needs(MAKE)
 @require_http_methods(["GET", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
     """The form; with good answers the page to check them; from there the disbursement."""
     is_answered = request.method == "POST" and "change" not in request.POST
-    form = EntryForm(request.POST) if is_answered else EntryForm(initial=request.POST.dict())
+    user = user_of(request)
+    typed = {"data": request.POST} if is_answered else {"initial": request.POST.dict()}
+    form = EntryForm(**typed, user=user)
     if not is_answered or not form.is_valid():
         given = {"form": form, "back": reverse("disbursements:list")}
         return render(request, "disbursements/new.html", given, status=422 if is_answered else 200)
     act = _act(form, request)
     if "once" not in request.POST:
-        checked = CheckedForm(request.POST)
+        checked = CheckedForm(request.POST, user=user)
         given = {"act": act, "form": checked, "once": uuid.uuid4(), **act.more}
         return render(request, act.template, given)
     made: list[Disbursement] = []
 
     def make(checked: CheckedForm) -> str:
-        by = user_of(request)
-        made.append(entry.enter(checked.entry, by=by, source_address=source_address(request)))
+        made.append(entry.enter(checked.entry, by=user, source_address=source_address(request)))
         return _told(made[0])
 
     return acts.confirmed(
-        request, act, do=make,
+        request, act, do=make, form_kwargs={"user": user},
         then=lambda: reverse("disbursements:detail", args=[made[0].pk]),
     )  # fmt: skip
 

@@ -14,9 +14,11 @@ from django.views.decorators.http import require_http_methods
 from disbursements.models import Attempt, Disbursement
 from disbursements.pages import sheets
 from disbursements.pages.filters import DisbursementFilter, Rows
+from partners import access
 from paymentvault import acts, audit, jobs
 from paymentvault.acts import Act, user_of
 from paymentvault.addresses import source_address
+from paymentvault.models import Job, User
 from paymentvault.paging import with_filters
 from paymentvault.rights import needs
 
@@ -39,7 +41,7 @@ TYPES = {
 @require_http_methods(["GET", "POST"])
 def export(request: HttpRequest, form: str) -> HttpResponseBase:
     """Stream it; a page asks first where that would take long."""
-    chosen = DisbursementFilter(request.GET, user=user_of(request))
+    chosen = DisbursementFilter(request.GET, user=user_of(request), right=MAY_EXPORT)
     if not chosen.is_valid():
         # The list says what is wrong.
         return redirect(with_filters(reverse("disbursements:list"), chosen.url_query()))
@@ -80,12 +82,20 @@ def _prepared(request: HttpRequest, chosen: DisbursementFilter, form: str) -> Ht
     return acts.confirmed(request, act, do=start, then=lambda: started[0])
 
 
-@jobs.kind("export", file_needs=MAY_EXPORT)
+def gives_file_to(job: Job, user: User) -> bool:
+    """Whether somebody may export, at this moment, of every partner that the file is about."""
+    codes = job.lines[0].get("partners", [])
+    may = access.partners(user, MAY_EXPORT).filter(code__in=codes)
+    return user.has_perm(MAY_EXPORT) and may.count() == len(codes)
+
+
+@jobs.kind("export", gives_file_to=gives_file_to)
 def write(running: jobs.Running) -> str:
     """The same in the background."""
     if not running.by.is_active or not running.by.has_perm(MAY_EXPORT):
         raise jobs.Broken("You may not export disbursements any more. No file was made.")
-    chosen = DisbursementFilter(QueryDict(running.given["query"]), user=running.by)
+    query = QueryDict(running.given["query"])
+    chosen = DisbursementFilter(query, user=running.by, right=MAY_EXPORT)
     if not chosen.is_valid():
         raise jobs.Broken("What you filtered by has changed meanwhile. No file was made.")
     form, counted = running.given["form"], _Counted(running)
@@ -95,7 +105,7 @@ def write(running: jobs.Running) -> str:
         "disbursements exported", by=running.by.get_username(), form=form, rows=counted.rows,
         source_address=running.given["from"], filter=running.given["query"],
     )  # fmt: skip
-    running.tell({"file": _file_name(form)})
+    running.tell({"file": _file_name(form), "partners": sorted(counted.partners)})
     return f"{counted.rows:,} disbursements are in the file."
 
 
@@ -104,10 +114,12 @@ class _Counted:
 
     def __init__(self, running: jobs.Running) -> None:
         self.running, self.rows = running, 0
+        self.partners: set[str] = set()
 
     def through(self, rows: Iterable[Disbursement]) -> Iterator[Disbursement]:
         for row in rows:
             self.rows += 1
+            self.partners.add(row.partner.code)
             if self.rows % TOLD_EVERY == 0:
                 self.running.progress(self.rows)
             yield row

@@ -18,18 +18,25 @@ from django.db.models import BooleanField, F, Func, Q, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
 
+from disbursements import makers
 from disbursements.models import Attempt, Case, Disbursement, Settlement
 from disbursements.msisdn import SEPARATORS, normalise
 from disbursements.pages.fields import SumField
 from disbursements.pages.notices import HOLD_WORDS
 from disbursements.pages.waits import BANDS, what_waits
 from disbursements.states import Status
-from partners.models import LoanProduct, Partner
+from partners import access
+from partners.models import LoanProduct
 from paymentvault.forms import OF_THIS_CENTURY
 from paymentvault.models import User
 from paymentvault.paging import Pager, Sort
 
 Rows = QuerySet[Disbursement]
+
+SEE, DECIDE, SETTLE = (
+    "disbursements.view_disbursement", "disbursements.approve_disbursement",
+    "disbursements.settle_disbursement",
+)  # fmt: skip
 
 # More are too many to choose from.
 MOST_PRODUCTS = 500
@@ -107,7 +114,8 @@ def needing_attention(rows: Rows, user: User) -> Rows:
 
 def awaiting(rows: Rows, user: User) -> Rows:
     """What this person may approve: it awaits approval, and somebody else asked for it."""
-    return rows.filter(status=Status.AWAITING_APPROVAL).exclude(requested_by=user)
+    waiting = access.only(rows, user, DECIDE).filter(status=Status.AWAITING_APPROVAL)
+    return makers.of_others(waiting, user)
 
 
 def unrecorded(rows: Rows, user: User) -> Rows:
@@ -117,7 +125,9 @@ def unrecorded(rows: Rows, user: User) -> Rows:
 def to_settle(rows: Rows, user: User) -> Rows:
     """Somebody else says what became of it, and this person may agree."""
     proposed = Settlement.objects.filter(state=Settlement.State.PROPOSED)
-    return rows.filter(pk__in=proposed.exclude(proposed_by=user).values("disbursement"))
+    return access.only(rows, user, SETTLE).filter(
+        pk__in=proposed.exclude(proposed_by=user).values("disbursement")
+    )
 
 
 def _unrecorded() -> Q:
@@ -229,13 +239,13 @@ class DisbursementFilter(filters.FilterSet):
         form = FilterForm
         fields: list[str] = []
 
-    def __init__(self, data: QueryDict, *, user: User) -> None:
+    def __init__(self, data: QueryDict, *, user: User, right: str = SEE) -> None:
         self.query = self._what_counts(data)
-        super().__init__(self.query)
+        super().__init__(self.query, access.only(Disbursement.objects.all(), user, right))
         self.sort = self._sort_of(data)
-        self.user = user
+        self.user, self.right = user, right
         # Read once: the choice, its check and its words need them.
-        self.partners = {p.code: p for p in Partner.objects.only("code", "name")}
+        self.partners = {p.code: p for p in access.partners(user, right).only("code", "name")}
         self.products = self._products()
         self.filters["partner"].extra["choices"] = [
             (p.code, p.name) for p in self.partners.values()
@@ -246,7 +256,9 @@ class DisbursementFilter(filters.FilterSet):
 
     def _products(self) -> dict[str, LoanProduct]:
         """As many as a person can choose from, and the one that was asked for."""
-        all_of_them = LoanProduct.objects.select_related("connection__partner")
+        all_of_them = access.only(
+            LoanProduct.objects.select_related("connection__partner"), self.user, self.right
+        )
         found = {str(p.pk): p for p in all_of_them[:MOST_PRODUCTS]}
         asked = self.query.get("product", "")
         if len(found) == MOST_PRODUCTS and re.fullmatch("[0-9]{1,18}", asked):

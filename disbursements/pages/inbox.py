@@ -9,16 +9,25 @@ from django.utils import timezone
 
 from disbursements.models import Attempt, Inquiry
 from disbursements.pages.filters import REFERENCE, Chip
+from partners import access
 from partners.models import Partner
 from paymentvault.forms import OF_THIS_CENTURY
+from paymentvault.models import User
 
 
 class FilterForm(forms.Form):
-    """A value that isn't understood is told beside its field, and filters nothing."""
+    """A value that isn't understood is told beside its field, and filters nothing.
 
-    def __init__(self, query: QueryDict) -> None:
+    Its rows and its choice of partners are those at which somebody has the right.
+    """
+
+    right = ""
+
+    def __init__(self, query: QueryDict, *, user: User) -> None:
         super().__init__(query)
-        self.query = query
+        self.query, self.user = query, user
+        field: Any = self.fields["partner"]
+        field.queryset = access.partners(user, self.right).only("code", "name")
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -46,7 +55,7 @@ class FilterForm(forms.Form):
 class PartnerField(forms.ModelChoiceField):  # type: ignore[type-arg]
     def __init__(self) -> None:
         super().__init__(
-            Partner.objects.only("code", "name"), to_field_name="code", required=False,
+            Partner.objects.none(), to_field_name="code", required=False,
             label="Partner", empty_label="All partners",
             error_messages={"invalid_choice": "There is no such partner."},
         )  # fmt: skip

@@ -12,9 +12,10 @@ from django.utils.cache import patch_vary_headers
 from django.utils.text import Truncator
 from django.views.decorators.http import require_GET
 
+from disbursements import makers
 from disbursements.models import Case, Disbursement
 from disbursements.pages.bulk import MOST_AT_ONCE
-from disbursements.pages.filters import SAVED, DisbursementFilter, awaiting
+from disbursements.pages.filters import DECIDE, SAVED, DisbursementFilter, awaiting
 from disbursements.states import TONE, Status
 from paymentvault.acts import user_of
 from paymentvault.models import User
@@ -70,12 +71,12 @@ def _shown(request: HttpRequest, chosen: DisbursementFilter, user: User) -> dict
 
 def _with_what_is_shown(chosen: DisbursementFilter) -> Any:
     open_cases = Prefetch("cases", Case.objects.filter(closed_at=None), to_attr="open_cases")
-    return chosen.rows.select_related("partner").prefetch_related(open_cases)
+    return chosen.rows.select_related("partner", makers.ITS_KEY).prefetch_related(open_cases)
 
 
 def _approvable(chosen: DisbursementFilter, page: Page, user: User) -> int:
     """How many of the filter this person may approve, up to one more than go at once."""
-    if not page.rows or not user.has_perm("disbursements.approve_disbursement"):
+    if not page.rows or not user.has_perm(DECIDE):
         return 0
     return awaiting(chosen.rows, user).order_by()[: MOST_AT_ONCE + 1].count()
 
@@ -105,14 +106,16 @@ class Row:
     @classmethod
     def of(cls, found: Disbursement, user: User) -> "Row":
         status = Status(found.status)
-        is_own = found.requested_by_id == user.pk
+        is_own = bool(makers.why_not(found, user))
         case = next(iter(found.open_cases), None)  # type: ignore[attr-defined]
         return cls(
             disbursement=found,
             tone=TONE[status],
             reason=Truncator(case.words if case else _reason(found, is_own)).chars(LONGEST_REASON),
             has_case=case is not None,
-            can_be_ticked=status == Status.AWAITING_APPROVAL and not is_own,
+            can_be_ticked=status == Status.AWAITING_APPROVAL
+            and not is_own
+            and user.has_perm(DECIDE, found.partner),
         )
 
 

@@ -41,8 +41,9 @@ class Message:
 
 def messages_of(whole: Whole, user: User) -> list[Message]:
     """Oldest first. Bodies are for who may see the inbox that they are in."""
-    shows_callbacks = user.has_perm("disbursements.view_callback")
-    shows_events = user.has_perm("mifos.view_event")
+    partner = whole.disbursement.partner
+    shows_callbacks = user.has_perm("disbursements.view_callback", partner)
+    shows_events = user.has_perm("mifos.view_event", partner)
     found = [_event(event, shows=shows_events) for event in whole.events]
     for attempt in whole.attempts:
         found += _attempt(attempt)

@@ -5,18 +5,21 @@ from typing import Any
 from django.contrib import messages
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 
 from disbursements import shortcode_test, shortcodes
+from disbursements.drafts import ShortcodeDraft
 from disbursements.models import Disbursement
 from disbursements.pages.shortcode_form import ShortcodeForm
 from disbursements.states import MOVING, Status
 from disbursements.tasks import RETRIED_BY_THEMSELVES
-from partners import pem
+from partners import access, changes, pem, work
+from partners.changes import Kind
+from partners.drafts import about_of
 from partners.models import MpesaShortcode, Partner
-from paymentvault import audit
+from partners.pages import saving
 from paymentvault.acts import Act, Refusal, confirmed, user_of
 from paymentvault.addresses import source_address
 from paymentvault.models import KillSwitch
@@ -25,11 +28,12 @@ from paymentvault.rights import needs
 from paymentvault.templatetags.portal import kes
 
 Pause = MpesaShortcode.Pause
+SEE, CHANGE = "partners.view_mpesashortcode", "partners.change_mpesashortcode"
 
 
-@needs("partners.view_mpesashortcode")
+@needs(SEE)
 def detail(request: HttpRequest, code: str, pk: int) -> HttpResponse:
-    shortcode = _shortcode(code, pk)
+    shortcode = _shortcode(request, code, pk, SEE)
     shown = {
         "shortcode": shortcode,
         "partner": shortcode.partner,
@@ -40,108 +44,81 @@ def detail(request: HttpRequest, code: str, pk: int) -> HttpResponse:
     return render(request, "shortcodes/detail.html", shown)
 
 
-@needs("partners.change_mpesashortcode")
+@needs(CHANGE)
 def add(request: HttpRequest, code: str) -> HttpResponse:
     if request.method != "POST":
-        partner = get_object_or_404(Partner, code=code)
-        return _form_page(request, ShortcodeForm(partner=partner))
+        partner = access.one(Partner.objects.all(), request.user, CHANGE, code=code)
+        new = MpesaShortcode(partner=partner)
+        return _form_page(request, ShortcodeForm(instance=new, partner=partner))
     with transaction.atomic():
-        partner = _locked(code)
+        partner = _locked(request, code)
         return _saved(request, partner, MpesaShortcode(partner=partner))
 
 
-@needs("partners.change_mpesashortcode")
+@needs(CHANGE)
 def edit(request: HttpRequest, code: str, pk: int) -> HttpResponse:
     if request.method != "POST":
-        shortcode = _shortcode(code, pk)
+        shortcode = _shortcode(request, code, pk)
         return _form_page(request, ShortcodeForm(instance=shortcode, partner=shortcode.partner))
     with transaction.atomic():
-        partner = _locked(code)
-        return _saved(request, partner, _shortcode(code, pk))
+        partner = _locked(request, code)
+        return _saved(request, partner, _shortcode(request, code, pk))
 
 
-def _locked(code: str) -> Partner:
+def _locked(request: HttpRequest, code: str) -> Partner:
     """Two that save shortcodes of a partner at once come one after the other: one is default."""
-    return get_object_or_404(Partner.objects.select_for_update(no_key=True), code=code)
+    rows = Partner.objects.select_for_update(no_key=True)
+    return access.one(rows, request.user, CHANGE, code=code)
 
 
 def _saved(request: HttpRequest, partner: Partner, shortcode: MpesaShortcode) -> HttpResponse:
-    """Save what was posted, with its audit, and go on; or show what is wrong with it."""
-    is_new = shortcode._state.adding
+    """Save what was posted, or keep it for a second person; or show what is wrong with it."""
+    shortcode.partner = partner
     form = ShortcodeForm(request.POST, request.FILES, instance=shortcode, partner=partner)
     if not form.is_valid():
         return _form_page(request, form)
     try:
         with transaction.atomic():
-            _write(request, form, is_new=is_new)
+            told = saving.submit(request, ShortcodeDraft(form, partner), form)
     except IntegrityError:
         # Another partner's form was a moment faster.
         form.add_error("shortcode", "It was set up just now. A shortcode belongs to one partner.")
         return _form_page(request, form)
-    messages.success(request, _what_was_saved(form))
+    if told is None:
+        return _form_page(request, form)
+    messages.success(request, told.words)
+    if told.waits:
+        return redirect("partners:detail", partner.code)
     if "test" in request.POST:
         return _begin_test(request, shortcode)
     return redirect(_page(shortcode))
 
 
-def _write(request: HttpRequest, form: ShortcodeForm, *, is_new: bool) -> None:
-    if form.takes_over_default():
-        _end_default(request, form)
-    shortcode = form.save()
-    _record(request, shortcode, "added" if is_new else "changed", form.changes())
-
-
-def _end_default(request: HttpRequest, form: ShortcodeForm) -> None:
-    others = form.partner.shortcodes.filter(is_default=True).exclude(pk=form.instance.pk)
-    for other in others:
-        other.is_default = False
-        other.save(update_fields=["is_default", "updated_at"])
-        _record(request, other, "changed", {"is_default": {"from": True, "to": False}})
-
-
-def _record(
-    request: HttpRequest, shortcode: MpesaShortcode, what: str, detail: dict[str, Any]
-) -> None:
-    audit.record(
-        f"{shortcode._meta.verbose_name} {what}",
-        by=user_of(request).get_username(),
-        subject=shortcode,
-        partner_code=shortcode.partner.code,
-        source_address=source_address(request),
-        **detail,
-    )
-
-
-def _what_was_saved(form: ShortcodeForm) -> str:
-    shortcode = form.instance
-    words = f"Saved {shortcode}."
-    if not shortcode.is_active:
-        words += " It is switched off: nothing is sent from it."
-    elif form.takes_over_default():
-        words += " The partner's payouts go from it now."
-    if shortcode.is_paused:
-        words += f" It is still paused: {shortcode.pause_reason} Resume it when a test passes."
-    elif form.voids_proof():
-        words += " One payout goes first to prove what was changed."
-    return words
-
-
 def _form_page(request: HttpRequest, form: ShortcodeForm) -> HttpResponse:
-    shown = {"form": form, "partner": form.partner, "shortcode": form.instance}
+    about = about_of(form.instance if form.instance.pk else None)
+    shown = {
+        "form": form,
+        "partner": form.partner,
+        "shortcode": form.instance,
+        "waiting": changes.waiting(form.partner, Kind.SHORTCODE, about),
+    }
     status = 422 if form.is_bound else 200
     return render(request, "shortcodes/form.html", shown, status=status)
 
 
-@needs("partners.change_mpesashortcode")
+@needs(CHANGE)
 def test(request: HttpRequest, code: str, pk: int) -> HttpResponse:
     """Begin a test, or go to the one that runs; a GET leads to where the button is."""
-    shortcode = _shortcode(code, pk)
+    shortcode = _shortcode(request, code, pk)
     if request.method != "POST":
         return redirect(_page(shortcode))
     return _begin_test(request, shortcode)
 
 
 def _begin_test(request: HttpRequest, shortcode: MpesaShortcode) -> HttpResponse:
+    if words := work.wait_to_test(user_of(request)):
+        messages.warning(request, words)
+        return redirect(_page(shortcode))
     job, is_new = shortcode_test.start(
         shortcode,
         by=user_of(request),
@@ -153,9 +130,9 @@ def _begin_test(request: HttpRequest, shortcode: MpesaShortcode) -> HttpResponse
     return redirect("job", job.pk)
 
 
-@needs("partners.change_mpesashortcode")
+@needs(CHANGE)
 def pause(request: HttpRequest, code: str, pk: int) -> HttpResponse:
-    shortcode = _shortcode(code, pk)
+    shortcode = _shortcode(request, code, pk)
     waiting = _waiting(shortcode.partner)
     act = Act(
         title=f"Pause shortcode {shortcode.shortcode} of {shortcode.partner}?",
@@ -183,9 +160,9 @@ def pause(request: HttpRequest, code: str, pk: int) -> HttpResponse:
     return confirmed(request, act, do=do)
 
 
-@needs("partners.change_mpesashortcode")
+@needs(CHANGE)
 def resume(request: HttpRequest, code: str, pk: int) -> HttpResponse:
-    shortcode = _shortcode(code, pk)
+    shortcode = _shortcode(request, code, pk)
     waiting = _waiting(shortcode.partner)
     act = Act(
         title=f"Resume shortcode {shortcode.shortcode} of {shortcode.partner}?"
@@ -273,9 +250,9 @@ def _in_words(found: Totals) -> str:
     return f"{found.words} {noun}" + (f", KES {kes(found.sum)}" if found.sum is not None else "")
 
 
-def _shortcode(code: str, pk: int) -> MpesaShortcode:
+def _shortcode(request: HttpRequest, code: str, pk: int, right: str = CHANGE) -> MpesaShortcode:
     rows = MpesaShortcode.objects.select_related("partner")
-    return get_object_or_404(rows, pk=pk, partner__code=code)
+    return access.one(rows, request.user, right, pk=pk, partner__code=code)
 
 
 def _page(shortcode: MpesaShortcode) -> str:

@@ -3,12 +3,13 @@
 from django.urls import path
 
 from disbursements.pages import mpesa
+from paymentvault.recent import freshly
 
 urlpatterns = [
-    path("add/", mpesa.add, name="add"),
+    path("add/", freshly(mpesa.add), name="add"),
     path("<int:pk>/", mpesa.detail, name="detail"),
-    path("<int:pk>/edit/", mpesa.edit, name="edit"),
+    path("<int:pk>/edit/", freshly(mpesa.edit), name="edit"),
     path("<int:pk>/test/", mpesa.test, name="test"),
     path("<int:pk>/pause/", mpesa.pause, name="pause"),
-    path("<int:pk>/resume/", mpesa.resume, name="resume"),
+    path("<int:pk>/resume/", freshly(mpesa.resume), name="resume"),
 ]

@@ -8,7 +8,7 @@ from datetime import datetime
 from django.urls import reverse
 from django.utils import timezone
 
-from disbursements import cases, settlement
+from disbursements import cases, makers, settlement
 from disbursements.holds import NOT_RELEASABLE, Hold
 from disbursements.models import Case, Disbursement
 from disbursements.pages.whole import Whole, theirs
@@ -17,6 +17,7 @@ from disbursements.states import TONE, AttemptStatus, Status
 from disbursements.tasks import MOST_ATTEMPTS, RETRIED_BY_THEMSELVES
 from partners.models import MpesaShortcode
 from paymentvault.models import User
+from paymentvault.wording import with_stop
 
 NOTHING_MOVED = "No money has moved."
 MAY_HAVE_MOVED = (
@@ -79,16 +80,20 @@ def hold_words(holds: list[str]) -> str:
 
 def notices(whole: Whole, user: User) -> list[Notice]:
     """The open cases first: they are what a person must settle."""
-    found = [_case(case, user) for case in whole.open_cases]
+    partner = whole.disbursement.partner
+    may_close = user.has_perm("disbursements.change_case", partner)
+    found = [
+        _case(case, may_close=may_close and not cases.why_not_close(case, user))
+        for case in whole.open_cases
+    ]
     if whole.status == Status.IN_DOUBT and whole.proposal:
         found.append(_proposal(whole, user))
     return [*found, _OF_STATUS[whole.status](whole, user)]
 
 
-def _case(case: Case, user: User) -> Notice:
+def _case(case: Case, *, may_close: bool) -> Notice:
     tone = "bad" if case.kind in cases.MONEY_IN_QUESTION else "warn"
     close = (reverse("cases:close", args=[case.pk]), "Close this case…")
-    may_close = user.has_perm("disbursements.change_case") and not cases.why_not_close(case, user)
     links = (close,) if may_close else ()
     return Notice(tone, f"Open case: {cases.kind_of(case).label}.", case.words, links=links)
 
@@ -104,12 +109,13 @@ def _proposal(whole: Whole, user: User) -> Notice:
     }  # fmt: skip
     at = [whole.disbursement.pk, proposal.pk]
     links = ((reverse(f"disbursements:settle-{way}", args=at), ways[way]) for way in ways)
+    may_settle = user.has_perm("disbursements.settle_disbursement", whole.disbursement.partner)
     return Notice(
         "warn",
         f"{who} to settle it as {settlement.in_words(proposal)}.",
-        f"Evidence: {proposal.evidence} {others} must check it and confirm. Until then nothing "
-        "follows, and should M-Pesa's own answer come first, that one counts.",
-        links=tuple(links) if user.has_perm("disbursements.settle_disbursement") else (),
+        f"Evidence: {with_stop(proposal.evidence)} {others} must check it and confirm. Until then "
+        "nothing follows, and should M-Pesa's own answer come first, that one counts.",
+        links=tuple(links) if may_settle else (),
     )
 
 
@@ -119,9 +125,9 @@ def _received(whole: Whole, user: User) -> Notice:
 
 
 def _awaiting(whole: Whole, user: User) -> Notice:
-    why = whole.last_move.note if whole.last_move else ""
-    if whole.disbursement.requested_by == user:
-        following = "You entered it, so someone else must approve it."
+    why = with_stop(whole.last_move.note) if whole.last_move else ""
+    if words := makers.why_not(whole.disbursement, user):
+        following = words
     else:
         following = "Once it is approved, M-Pesa is asked at once to pay it."
     words = f"{why} {moved(whole.disbursement)} {following}"
@@ -184,7 +190,7 @@ def _in_doubt(whole: Whole, user: User) -> Notice:
     if attempt and attempt.sent_at:
         left = f"The request left us {_at(attempt.sent_at)}. "
     if attempt and attempt.answer_words:
-        left += f"What came back: {attempt.answer_words} "
+        left += f"What came back: {with_stop(attempt.answer_words)} "
     following = f"{left}Money may have moved. {_questions(whole)}"
     return Notice("warn", "M-Pesa has not said whether this was paid.",
                   f"{following} Don't send it again by hand or by another way: the borrower may be "
@@ -208,16 +214,17 @@ def _questions(whole: Whole) -> str:
 def _failed(whole: Whole, user: User) -> Notice:
     one = whole.disbursement
     if whole.is_in_question:
-        what, following = one.failure_words or "It failed.", f"{moved(one)} {cases.NOT_FROM_HERE}"
+        what = with_stop(one.failure_words) or "It failed."
+        following = f"{moved(one)} {cases.NOT_FROM_HERE}"
         return Notice("bad", what, following, code=one.failure_code)
     if one.failure_code == settlement.CODE:
         following = (
             "M-Pesa itself has not said so: should it have paid after all, a retry pays the "
             "borrower twice. Retry it or cancel it."
         )
-        return Notice("bad", settlement.TWO_SAY, f"{one.failure_words} {following}")
+        return Notice("bad", settlement.TWO_SAY, f"{with_stop(one.failure_words)} {following}")
     return Notice(
-        "bad", f"M-Pesa did not pay it: {one.failure_words}",
+        "bad", f"M-Pesa did not pay it: {with_stop(one.failure_words)}",
         f"{moved(one)} {_after_failure(whole)}", code=one.failure_code,
     )  # fmt: skip
 

@@ -84,7 +84,8 @@ class CheckedForm(ReasonForm):
 
 @needs(SETTLE)
 def propose(request: HttpRequest, pk: int) -> HttpResponse:
-    one, user = found(pk), user_of(request)
+    user = user_of(request)
+    one = found(pk, user, SETTLE)
     whole, back = Whole(one), reverse("disbursements:detail", args=[pk])
     if request.method != "POST":
         if whole.proposal and whole.proposal.proposed_by != user:
@@ -144,7 +145,8 @@ def _request_facts(whole: Whole) -> list[tuple[str, Any]]:
 
 @needs(SETTLE)
 def confirm(request: HttpRequest, pk: int, settlement_pk: int) -> HttpResponse:
-    one, proposal, user = found(pk), _of(pk, settlement_pk), user_of(request)
+    user = user_of(request)
+    one, proposal = found(pk, user, SETTLE), _of(pk, settlement_pk)
     back = reverse("disbursements:detail", args=[pk])
     if request.method != "POST" and (words := settlement.why_not_decide(proposal)):
         messages.warning(request, f"{words} Nothing was changed.")
@@ -176,7 +178,8 @@ def confirm(request: HttpRequest, pk: int, settlement_pk: int) -> HttpResponse:
 
 @needs(SETTLE)
 def refuse(request: HttpRequest, pk: int, settlement_pk: int) -> HttpResponse:
-    one, proposal, user = found(pk), _of(pk, settlement_pk), user_of(request)
+    user = user_of(request)
+    one, proposal = found(pk, user, SETTLE), _of(pk, settlement_pk)
     back = reverse("disbursements:detail", args=[pk])
     if request.method != "POST" and (words := settlement.why_not_decide(proposal)):
         messages.warning(request, f"{words} Nothing was changed.")

@@ -1,7 +1,6 @@
 """The form of a partner's shortcode, with help that can be followed on Safaricom's portals."""
 
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Any
 
 from cryptography import x509
@@ -10,7 +9,7 @@ from django import forms
 from django.forms import BoundField
 from django.utils import timezone
 
-from partners.forms import MpesaShortcodeForm
+from partners.forms import MpesaShortcodeForm, SaysWhy
 from partners.models import MpesaShortcode, Partner
 from paymentvault.forms import ToldOfClashes
 
@@ -92,7 +91,7 @@ def _as_pem(content: bytes) -> str:
         return content.decode(errors="replace").replace("\x00", "")
 
 
-class ShortcodeForm(ToldOfClashes, MpesaShortcodeForm):
+class ShortcodeForm(ToldOfClashes, SaysWhy, MpesaShortcodeForm):
     """Add or edit. A secret that is saved is never shown, and kept unless it is replaced."""
 
     def __init__(self, *args: Any, partner: Partner, **kwargs: Any) -> None:
@@ -137,11 +136,6 @@ class ShortcodeForm(ToldOfClashes, MpesaShortcodeForm):
     def sections(self) -> Iterator[tuple[str, str, list[BoundField]]]:
         for title, intro, names in SECTIONS:
             yield title, intro, [self[name] for name in names if name in self.fields]
-
-    @cached_property
-    def changed_data(self) -> list[str]:
-        """Of the model's fields: what else the form has is no setting."""
-        return [name for name in super().changed_data if name != "seen"]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()

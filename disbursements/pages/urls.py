@@ -13,6 +13,7 @@ from disbursements.pages import (
     lists,
     settle,
 )
+from paymentvault.recent import freshly
 
 disbursement_urls = (
     [
@@ -31,8 +32,12 @@ disbursement_urls = (
         path("<int:pk>/retry/", acts.retry, name="retry"),
         path("<int:pk>/ask/", acts.ask, name="ask"),
         path("<int:pk>/record/", acts.record, name="record"),
-        path("<int:pk>/settle/", settle.propose, name="settle"),
-        path("<int:pk>/settle/<int:settlement_pk>/confirm/", settle.confirm, name="settle-confirm"),
+        path("<int:pk>/settle/", freshly(settle.propose), name="settle"),
+        path(
+            "<int:pk>/settle/<int:settlement_pk>/confirm/",
+            freshly(settle.confirm),
+            name="settle-confirm",
+        ),
         path("<int:pk>/settle/<int:settlement_pk>/refuse/", settle.refuse, name="settle-refuse"),
     ],
     "disbursements",

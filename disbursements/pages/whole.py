@@ -19,7 +19,7 @@ from django.db.models.functions import JSONObject
 from django.http import Http404
 from django.utils import timezone
 
-from disbursements import cases
+from disbursements import cases, makers
 from disbursements.models import (
     Attempt,
     Callback,
@@ -30,6 +30,10 @@ from disbursements.models import (
     Transition,
 )
 from disbursements.states import FINAL, Status
+from partners import access
+from paymentvault.models import User
+
+SEE = "disbursements.view_disbursement"
 
 # Of what repeats itself without end, the newest; the inbox of callbacks has the rest.
 MOST_SHOWN = 60
@@ -48,12 +52,13 @@ def theirs(code: str) -> str:
     return "" if code in NO_CODES_OF_THEIRS else code
 
 
-def found(pk: int) -> Disbursement:
-    """A disbursement with its people, its partner and the settlement that waits, in one query."""
-    return _one(_rows(), pk)
+def found(pk: int, user: User, right: str) -> Disbursement:
+    """A disbursement with its people, its partner and the settlement that waits, in one query;
+    of a partner at which somebody has the right."""
+    return _one(access.only(_rows(), user, right), pk)
 
 
-def told(pk: int) -> Disbursement:
+def told(pk: int, user: User) -> Disbursement:
     """The same, with what tells whether a page about it would show something new."""
     it, answers = OuterRef("pk"), ("answer_code", "outcome")
     parts = {
@@ -64,7 +69,8 @@ def told(pk: int) -> Disbursement:
         "results": _latest(Callback.objects.filter(attempt__disbursement=it), "state"),
         "answers": _latest(Callback.objects.filter(inquiry__attempt__disbursement=it), "state"),
     }
-    return _one(_rows().annotate(**{f"told_{name}": part for name, part in parts.items()}), pk)
+    rows = access.only(_rows(), user, SEE)
+    return _one(rows.annotate(**{f"told_{name}": part for name, part in parts.items()}), pk)
 
 
 def _rows() -> QuerySet[Disbursement]:
@@ -74,7 +80,8 @@ def _rows() -> QuerySet[Disbursement]:
         is_in_question=cases.is_in_question(),
         must_be_looked_up=ExpressionWrapper(cases.must_be_looked_up(), BooleanField()),
     )
-    its = ("partner", "connection", "requested_by", "approved_by", "waiting__proposed_by")
+    its = ("partner", "connection", "requested_by", "approved_by", "waiting__proposed_by",
+           makers.ITS_KEY)  # fmt: skip
     return rows.select_related(*its)
 
 

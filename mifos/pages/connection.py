@@ -14,7 +14,9 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_GET, require_POST
 
 from mifos.connections import ConnectionTest
-from partners import work
+from partners import access, changes, work
+from partners.changes import Kind
+from partners.drafts import ConnectionDraft, about_of
 from partners.forms import ConnectionPageForm, MifosConnectionForm
 from partners.models import MifosConnection, Partner
 from partners.pages import saving, states
@@ -29,20 +31,27 @@ INNER = ("oauth_token_url", "oauth_client_id", "oauth_client_secret", "ca_bundle
          "time_zone")  # fmt: skip
 
 
-def partner_of(code: str) -> Partner:
-    return get_object_or_404(Partner.objects.select_related("mifos"), code=code)
+def partner_of(request: HttpRequest, code: str, right: str = RIGHT) -> Partner:
+    rows = Partner.objects.select_related("mifos")
+    return access.one(rows, request.user, right, code=code)
 
 
-def connection_of(code: str) -> MifosConnection:
+def locked_partner(request: HttpRequest, code: str, right: str = RIGHT) -> Partner:
+    rows = Partner.objects.select_for_update(no_key=True)
+    return access.one(rows, request.user, right, code=code)
+
+
+def connection_of(request: HttpRequest, code: str, right: str = RIGHT) -> MifosConnection:
     """A partner's connection; 404 while there is none."""
-    found = MifosConnection.objects.select_related("partner")
-    return get_object_or_404(found, partner__code=code)
+    rows = MifosConnection.objects.select_related("partner")
+    return access.one(rows, request.user, right, partner__code=code)
 
 
-def locked(code: str) -> MifosConnection:
+def locked(request: HttpRequest, code: str) -> MifosConnection:
     """The connection, for the rest of the transaction ours alone to change."""
     rows = MifosConnection.objects.select_related("partner")
-    return get_object_or_404(rows.select_for_update(of=("self",), no_key=True), partner__code=code)
+    rows = rows.select_for_update(of=("self",), no_key=True)
+    return access.one(rows, request.user, RIGHT, partner__code=code)
 
 
 def when(moment: datetime | None) -> str:
@@ -72,12 +81,12 @@ def start(
 
 @needs(RIGHT)
 def edit(request: HttpRequest, code: str) -> HttpResponse:
-    partner = partner_of(code)
+    partner = partner_of(request, code)
     if request.method != "POST":
         return _page(request, partner, _form(partner, None))
     with transaction.atomic():
         # Of two who save at once, the second waits here and is told of the first.
-        partner = get_object_or_404(Partner.objects.select_for_update(no_key=True), code=code)
+        partner = locked_partner(request, code)
         form = _form(partner, request.POST)
         if form.is_valid():
             if answer := _saved_if_unique(request, partner, form):
@@ -107,33 +116,28 @@ def _form(partner: Partner, typed: Any, **more: Any) -> ConnectionPageForm:
 
 
 def _saved(request: HttpRequest, partner: Partner, form: ConnectionPageForm) -> HttpResponse:
-    was_on, is_new = form.instance.is_on, form.instance._state.adding
-    connection = saving.save(request, form, partner=partner)
-    if was_on and not connection.is_on:
-        messages.warning(
-            request,
-            "Saved. What was tested is not what is saved now, so the connection was switched off: "
-            "no loan is taken in. Test it, then switch it on again.",
-        )
-    elif connection.configured_at:
-        messages.success(request, "Saved. The last test still counts.")
-    else:
-        words = "Saved. Test it now." if is_new else "Saved. Test it before it is switched on."
-        messages.success(request, words)
+    draft = ConnectionDraft(form, partner)
+    told = saving.submit(request, draft, form)
+    if told is None:
+        return _page(request, partner, form)
+    is_off_now = draft.was_on and not form.instance.is_on
+    messages.add_message(request, messages.WARNING if is_off_now else messages.SUCCESS, told.words)
     return redirect("partners:detail", partner.code)
 
 
 def _page(request: HttpRequest, partner: Partner, form: ConnectionPageForm) -> HttpResponse:
     job = work.latest(partner).get(work.TEST)
+    # As saved: the form's own row has what was typed.
+    connection = MifosConnection.objects.filter(partner=partner).first()
     given = {
         "partner": partner,
         "form": form,
-        # As saved: the form's own row has what was typed.
-        "connection": MifosConnection.objects.filter(partner=partner).first(),
+        "connection": connection,
         "job": job if job and not job.is_over else None,
         "rest": ConnectionTest.STEPS[len(job.lines) if job else 0 :],
         "steps": ConnectionTest.STEPS,
         "inner": INNER,
+        "waiting": changes.waiting(partner, Kind.CONNECTION, about_of(connection)),
         "opens_inner": any(name in form.errors or form[name].value() for name in INNER[:-1]),
     }
     return render(request, "connection/form.html", given, status=422 if form.is_bound else 200)
@@ -143,7 +147,9 @@ def _page(request: HttpRequest, partner: Partner, form: ConnectionPageForm) -> H
 @require_POST
 def test(request: HttpRequest, code: str) -> HttpResponse:
     """Test what is typed, if a form was sent; else what is saved."""
-    partner, given = partner_of(code), dict[str, Any]()
+    partner, given = partner_of(request, code), dict[str, Any]()
+    if words := work.wait_to_test(user_of(request)):
+        return _too_often(request, partner, words)
     if "host_url" in request.POST:
         # A clash with what somebody else saved keeps nobody from testing.
         saved = states.mifos_of(partner) or MifosConnection(partner=partner)
@@ -162,6 +168,13 @@ def test(request: HttpRequest, code: str) -> HttpResponse:
     return redirect("job", job.pk)
 
 
+def _too_often(request: HttpRequest, partner: Partner, words: str) -> HttpResponse:
+    if request.headers.get("HX-Request"):
+        return render(request, "connection/_not_tested.html", {"words": words})
+    messages.warning(request, words)
+    return redirect("partners:detail", partner.code)
+
+
 def _typed(form: MifosConnectionForm) -> dict[str, Any]:
     """What was typed, as JSON; of the secrets only those that were."""
     typed = {name: form.cleaned_data[name] for name in MifosConnectionForm.Meta.fields}
@@ -178,7 +191,7 @@ def _not_tested(request: HttpRequest, partner: Partner, form: MifosConnectionFor
 @require_GET
 def test_panel(request: HttpRequest, code: str, pk: UUID) -> HttpResponse:
     """The part beside the form that shows how far a test is."""
-    partner = partner_of(code)
+    partner = partner_of(request, code, "partners.view_partner")
     tests = Job.objects.filter(kind=work.TEST, about=work.about(partner))
     job = get_object_or_404(tests.select_related("started_by"), pk=pk)
     return _panel(request, partner, job)
@@ -192,8 +205,10 @@ def _panel(
         "is_old": is_old,
     }  # fmt: skip
     types = next((line["types"] for line in job.lines if "types" in line), None)
-    if job.is_over and types and request.user.has_perm(RIGHT):
+    if job.is_over and types and request.user.has_perm(RIGHT, partner):
         chosen = {"payment_type_id": request.GET.get("payment_type_id", "")}
-        form = ConnectionPageForm(instance=MifosConnection(), initial=chosen, types=types)
+        form = ConnectionPageForm(
+            instance=MifosConnection(partner=partner), initial=chosen, types=types
+        )
         given["field"] = form["payment_type_id"]
     return render(request, "connection/_test.html", given)

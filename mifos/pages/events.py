@@ -7,22 +7,24 @@ from uuid import UUID
 from django import forms
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 
 from mifos import again
 from mifos.models import Event
 from mifos.pages import event_words
+from partners import access
 from partners.models import Partner
 from paymentvault.acts import Act, NoteForm, Refusal, confirmed, user_of
 from paymentvault.addresses import source_address
 from paymentvault.forms import OF_THIS_CENTURY
-from paymentvault.models import Job
+from paymentvault.models import Job, User
 from paymentvault.paging import COUNTED_UP_TO, Pager, Sort, with_filters
 from paymentvault.rights import needs
 
 State = Event.State
+SEE, TEND = "mifos.view_event", "mifos.change_event"
 PAGER = Pager({"": Sort(("-received_at", "-pk"))})
 RELATED = 20
 
@@ -32,7 +34,7 @@ class Filters(forms.Form):
 
     state = forms.ChoiceField(choices=[("", "Any"), *State.choices], required=False)
     partner = forms.ModelChoiceField(
-        Partner.objects.all(), to_field_name="code", empty_label="All partners", required=False
+        Partner.objects.none(), to_field_name="code", empty_label="All partners", required=False
     )
     action = forms.ChoiceField(
         choices=[("", "Any"), *[(name, told.capitalize()) for name, (_, told)
@@ -52,6 +54,12 @@ class Filters(forms.Form):
         widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
     )  # fmt: skip
 
+    def __init__(self, query: QueryDict, *, user: User, right: str = SEE) -> None:
+        super().__init__(query)
+        self.user, self.right = user, right
+        field: Any = self.fields["partner"]
+        field.queryset = access.partners(user, right)
+
     def narrowed(self, rows: QuerySet[Event]) -> QuerySet[Event]:
         """The deliveries that fit; what was typed wrong fits none, so that nobody is misled."""
         if not self.is_valid():
@@ -66,6 +74,7 @@ class Filters(forms.Form):
             "received_at__gte": given["since"] and _midnight(given["since"]),
             "received_at__lt": given["until"] and _midnight(given["until"] + timedelta(days=1)),
         }
+        rows = access.only(rows, self.user, self.right)
         return rows.filter(**{name: value for name, value in lookups.items() if value})
 
     def chips(self, query: QueryDict) -> list[dict[str, str]]:
@@ -105,9 +114,10 @@ def _less(query: QueryDict, name: str) -> str:
     return rest.urlencode()
 
 
-@needs("mifos.view_event")
+@needs(SEE)
 def index(request: HttpRequest) -> HttpResponse:
-    filters = Filters(request.GET)
+    user = user_of(request)
+    filters = Filters(request.GET, user=user)
     found = filters.narrowed(Event.objects.all())
     rows = found.select_related("connection__partner", "disbursement").defer("body")
     page = PAGER.page(rows, request.GET)
@@ -118,7 +128,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "events": [_row(event) for event in page],
         "count": _counted(found),
         "counted_up_to": COUNTED_UP_TO,
-        "has_unreadable": found.filter(state=State.UNREADABLE).exists(),
+        "has_unreadable": user.has_perm(TEND) and _unreadable(request.GET, user).exists(),
         "query": request.GET.urlencode(),
         "here": request.path,
     }
@@ -130,6 +140,13 @@ def _counted(rows: QuerySet[Event]) -> int:
     return rows.order_by("-received_at", "-pk").values("pk")[: COUNTED_UP_TO + 1].count()
 
 
+def _unreadable(query: QueryDict, user: User) -> QuerySet[Event]:
+    """What this person may have processed again."""
+    return Filters(query, user=user, right=TEND).narrowed(
+        Event.objects.filter(state=State.UNREADABLE)
+    )
+
+
 def _row(event: Event) -> dict[str, Any]:
     return {
         "event": event,
@@ -138,9 +155,9 @@ def _row(event: Event) -> dict[str, Any]:
     }
 
 
-@needs("mifos.view_event")
+@needs(SEE)
 def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
-    event = _event(pk)
+    event = _event(request, pk, SEE)
     shown = _row(event) | {
         "body": event_words.readable_body(event),
         "next_try": event_words.next_try(event),
@@ -150,9 +167,9 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     return render(request, template, shown)
 
 
-def _event(pk: UUID) -> Event:
+def _event(request: HttpRequest, pk: UUID, right: str) -> Event:
     rows = Event.objects.select_related("connection__partner", "disbursement")
-    return get_object_or_404(rows, pk=pk)
+    return access.one(rows, request.user, right, pk=pk)
 
 
 def _related(event: Event) -> QuerySet[Event]:
@@ -164,9 +181,9 @@ def _related(event: Event) -> QuerySet[Event]:
     return rows.order_by("-received_at", "-pk")[:RELATED]
 
 
-@needs("mifos.change_event")
+@needs(TEND)
 def process_again(request: HttpRequest, pk: UUID) -> HttpResponse:
-    event = _event(pk)
+    event = _event(request, pk, TEND)
     page = reverse("events:detail", args=[pk])
     received = timezone.localtime(event.received_at)
     act = Act(
@@ -196,10 +213,10 @@ def process_again(request: HttpRequest, pk: UUID) -> HttpResponse:
     return confirmed(request, act, do=do)
 
 
-@needs("mifos.change_event")
+@needs(TEND)
 def unreadable_again(request: HttpRequest) -> HttpResponse:
     """All unreadable ones of a filter, as a job."""
-    found = Filters(request.GET).narrowed(Event.objects.filter(state=State.UNREADABLE))
+    found = _unreadable(request.GET, user_of(request))
     number = found.values("pk")[: again.AT_ONCE + 1].count()
     back = with_filters(reverse("events:list"), request.GET.urlencode())
     if not number and request.method != "POST":

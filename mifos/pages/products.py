@@ -3,110 +3,71 @@
 from decimal import Decimal
 from typing import Any
 
-from django import forms
 from django.contrib import messages
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
-from mifos.pages.connection import RIGHT, connection_of, start
-from partners import work
-from partners.forms import LoanProductForm
-from partners.models import LoanProduct, MifosConnection
+from mifos.drafts import PRODUCT_CHANGED, ProductsDraft
+from mifos.pages.connection import RIGHT, connection_of, locked_partner, start
+from mifos.pages.product_forms import clash, forms_of, seen_now
+from partners import changes, work
+from partners.changes import Kind
+from partners.drafts import about_of
+from partners.forms import WhyForm
+from partners.models import MifosConnection
 from partners.pages import saving
 from paymentvault import rights
 from paymentvault.rights import needs
 
-CHANGED = "loan product changed"
+SEE = "partners.view_mifosconnection"
 SHOWN = 20
-# No lender has so many; a form of them all stays one page.
-AT_MOST = 500
 
 
-@needs("partners.view_mifosconnection")
+@needs(SEE)
 def products(request: HttpRequest, code: str) -> HttpResponse:
-    connection = connection_of(code)
+    connection = connection_of(request, code, SEE)
     if request.method != "POST":
-        return _page(request, connection, _forms(connection, None))
-    if not request.user.has_perm(RIGHT):
+        return _page(request, connection, forms_of(connection, None), why=WhyForm())
+    if not request.user.has_perm(RIGHT, connection.partner):
         raise rights.Missing(RIGHT)
+    why = WhyForm(request.POST)
     with transaction.atomic():
+        partner = locked_partner(request, code)
         MifosConnection.objects.select_for_update(no_key=True).get(pk=connection.pk)
-        found = _forms(connection, request.POST)
-        if clash := _clash(found, request.POST):
+        found = forms_of(connection, request.POST)
+        if has_clash := clash(found, request.POST):
             # What is saved now is what the next press is about.
-            found = _forms(connection, _seen_now(found, request.POST))
-        elif found.is_valid():
-            changed = [_saved(request, form, connection) for form in found if form.has_changed()]
-            words = f"Saved: {', '.join(changed)}." if changed else "Nothing was changed."
-            messages.success(request, words)
-            return redirect("partners:detail", code)
-    return _page(request, connection, found, clash=clash)
-
-
-class ProductForms(forms.BaseModelFormSet):  # type: ignore[type-arg]
-    def add_fields(self, form: Any, index: int | None) -> None:
-        super().add_fields(form, index)
-        row = form.instance
-        form.fields["seen"] = forms.CharField(
-            widget=forms.HiddenInput, required=False, initial=_stamp(row)
-        )
-
-
-def _stamp(row: LoanProduct) -> str:
-    return f"{row.is_automatic}/{row.min_amount}/{row.max_amount}"
-
-
-def _forms(connection: MifosConnection, typed: Any) -> Any:
-    made = forms.modelformset_factory(
-        LoanProduct, form=LoanProductForm, formset=ProductForms, extra=0, max_num=AT_MOST
-    )
-    rows = LoanProduct.objects.filter(connection=connection).order_by("-is_listed", "name", "pk")
-    return made(typed, queryset=rows)
-
-
-def _clash(found: Any, typed: Any) -> bool:
-    """Whether somebody else changed one of them since this page was opened.
-
-    One that isn't this connection's has no row here, and so is refused as well.
-    """
-    return any(
-        form.instance.pk is None
-        or typed.get(form.add_prefix("seen")) != form.fields["seen"].initial
-        for form in found
-    )
-
-
-def _seen_now(found: Any, typed: QueryDict) -> QueryDict:
-    now = typed.copy()
-    for form in found:
-        now[form.add_prefix("seen")] = form.fields["seen"].initial
-    return now
-
-
-def _saved(request: HttpRequest, form: LoanProductForm, connection: MifosConnection) -> str:
-    changes = {name: told for name, told in form.changes().items() if name != "seen"}
-    row: LoanProduct = form.save()
-    if changes:
-        saving.record(request, CHANGED, subject=row, partner=connection.partner,
-                      product_id=row.product_id, **changes)  # fmt: skip
-    return row.name
+            found = forms_of(connection, seen_now(found, request.POST))
+        elif found.is_valid() and why.is_valid():
+            draft = ProductsDraft(list(found), connection, partner)
+            if told := saving.submit(request, draft, why):
+                messages.success(request, told.words)
+                return redirect("partners:detail", code)
+    return _page(request, connection, found, why=why, clash=has_clash)
 
 
 def _page(
-    request: HttpRequest, connection: MifosConnection, found: Any, *, clash: bool = False
+    request: HttpRequest,
+    connection: MifosConnection,
+    found: Any,
+    *,
+    why: WhyForm,
+    clash: bool = False,
 ) -> HttpResponse:
     given = {
         "connection": connection,
         "partner": connection.partner,
         "forms": found,
         "form": found,
+        "why": why if connection.partner.in_use_since else None,
+        "waiting": changes.waiting(connection.partner, Kind.PRODUCTS, about_of(connection)),
         "clash": clash,
-        "may_change": request.user.has_perm(RIGHT),
+        "may_change": request.user.has_perm(RIGHT, connection.partner),
         "history": [
             (line, _in_words(line.detail))
-            for line in saving.acts(connection.partner, CHANGED, at_most=SHOWN)
+            for line in saving.acts(connection.partner, PRODUCT_CHANGED, at_most=SHOWN)
         ],
     }
     return render(request, "connection/products.html", given,
@@ -131,7 +92,7 @@ def _sum(amount: str | None) -> str:
 @needs(RIGHT)
 @require_POST
 def ask(request: HttpRequest, code: str) -> HttpResponse:
-    partner = connection_of(code).partner
+    partner = connection_of(request, code).partner
     title = f"Loan products of {partner.name}’s Mifos X"
     job, _ = start(request, work.PRODUCTS, partner, title=title, back="connection:products")
     return redirect("job", job.pk)

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.models import Count, Q, Sum
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
@@ -13,19 +13,34 @@ from django.views.decorators.http import require_POST
 from disbursements.models import Disbursement
 from disbursements.states import Status
 from mifos import connections
-from mifos.pages.connection import RIGHT, connection_of, locked, partner_of, start, when
-from partners import automatic, work
+from mifos.drafts import AutomaticOn, ConnectionOn
+from mifos.pages.connection import (
+    RIGHT,
+    connection_of,
+    locked,
+    locked_partner,
+    partner_of,
+    start,
+    when,
+)
+from partners import automatic, changes, work
+from partners.changes import Draft, NotProposed
 from partners.models import MifosConnection, Partner
-from partners.pages import states
+from partners.pages import saving, states
 from partners.pages.partners import known_of
 from paymentvault.acts import Act, Refusal, confirmed, user_of
 from paymentvault.addresses import source_address
 from paymentvault.models import Job
 from paymentvault.rights import needs
 
+CHANGE = "partners.change_partner"
 # What was looked at longer ago says too little of what would happen now.
 LOOK_COUNTS = timedelta(minutes=10)
 SHOWN = 10
+WAITS = (
+    "This waits for a second person, who sees the whole set-up. Nothing changes before they "
+    "confirm it. Once they have: "
+)
 
 
 # -- the connection
@@ -33,7 +48,7 @@ SHOWN = 10
 
 @needs(RIGHT)
 def on(request: HttpRequest, code: str) -> HttpResponse:
-    connection = connection_of(code)
+    connection = connection_of(request, code)
     if why_not := _why_not_on(connection):
         given = {
             "partner": connection.partner, "title": "Switch the connection on",
@@ -42,22 +57,23 @@ def on(request: HttpRequest, code: str) -> HttpResponse:
         return _refused(request, given)
 
     def do(form: Any) -> str:
-        row = locked(code)
+        partner = locked_partner(request, code, RIGHT)
+        row = locked(request, code)
         if row.is_on:
             raise Refusal("It is switched on already.")
-        try:
-            connections.switch_on(row, **_who(request, form))
-        except ValueError as error:
-            raise Refusal(str(error)) from error
-        return "Switched on. The first poll lists what was approved before, for a person."
+        if problem := ConnectionOn(row, partner).problem():
+            raise Refusal(problem)
+        return _submitted(request, ConnectionOn(row, partner), form)
 
     is_automatic = connection.partner.is_automatic
+    is_first = connection.switched_on_at is None
     act = Act(
         title=f"Switch {connection.partner.name}’s Mifos X connection on?",
-        verb="Switch on",
+        verb="Propose to switch it on" if is_first else "Switch on",
         back=reverse("partners:detail", args=[code]),
         consequence=(
-            "From now on approved loans are taken in, by hook and by polling. Those approved "
+            (WAITS if is_first else "")
+            + "From now on approved loans are taken in, by hook and by polling. Those approved "
             "before are listed as held, for a person to release or cancel one by one: they may "
             "have been paid another way. "
             + ("Automatic disbursement is on: new loans of the chosen products that pass every "
@@ -96,10 +112,10 @@ def _why_not_on(connection: MifosConnection) -> tuple[str, str, str] | None:
 
 @needs(RIGHT)
 def off(request: HttpRequest, code: str) -> HttpResponse:
-    connection = connection_of(code)
+    connection = connection_of(request, code)
 
     def do(form: Any) -> str:
-        row = locked(code)
+        row = locked(request, code)
         if not row.is_on:
             raise Refusal("It is switched off already.")
         connections.switch_off(row, **_who(request, form))
@@ -122,7 +138,7 @@ def off(request: HttpRequest, code: str) -> HttpResponse:
 @needs(RIGHT)
 @require_POST
 def poll(request: HttpRequest, code: str) -> HttpResponse:
-    partner = connection_of(code).partner
+    partner = connection_of(request, code).partner
     job, _ = start(request, work.POLL, partner, title=f"Polling {partner.name}’s Mifos X now")
     return redirect("job", job.pk)
 
@@ -130,10 +146,10 @@ def poll(request: HttpRequest, code: str) -> HttpResponse:
 # -- automatic disbursement
 
 
-@needs("partners.change_partner")
+@needs(CHANGE)
 def automatic_on(request: HttpRequest, code: str) -> HttpResponse:
     """What would happen now; then, deliberately, on."""
-    partner = partner_of(code)
+    partner = partner_of(request, code, CHANGE)
     if partner.is_automatic:
         return redirect("automatic:off", code)
     known = known_of(partner)
@@ -156,16 +172,20 @@ def _fresh(job: Job | None) -> Job | None:
 
 
 def _switched(request: HttpRequest, code: str, form: Any) -> str:
-    partner = get_object_or_404(Partner.objects.select_for_update(no_key=True), code=code)
-    if states.why_not_automatic(known_of(partner_of(code))):
+    draft = AutomaticOn(locked_partner(request, code, CHANGE))
+    if draft.problem():
         raise Refusal("Something has changed meanwhile: open this page again.")
-    if not automatic.switch(partner, to=True, **_who(request, form)):
-        raise Refusal("It is switched on already.")
-    return (
-        "Automatic disbursement is on. What already waits for a person goes on waiting; from the "
-        "next loan on, those that pass every rule are paid. Have a small one approved in Mifos X, "
-        "and watch it under Disbursements."
-    )
+    return _submitted(request, draft, form)
+
+
+def _submitted(request: HttpRequest, draft: Draft, form: Any) -> str:
+    """What waits for a second person is kept for one, anything else done at once."""
+    reason = form.cleaned_data["reason"]
+    try:
+        outcome = changes.submit(draft, by=user_of(request), reason=reason)
+    except NotProposed as why:
+        raise Refusal(str(why)) from why
+    return outcome if isinstance(outcome, str) else saving.proposed(outcome)
 
 
 def _act(partner: Partner, look: Job) -> Act:
@@ -179,11 +199,11 @@ def _act(partner: Partner, look: Job) -> Act:
     )  # fmt: skip
     return Act(
         title=f"Switch automatic disbursement of {partner.name} on?",
-        verb="Pay without a person from now on",
+        verb="Propose to pay without a person",
         back=reverse("partners:detail", args=[partner.code]),
         consequence=(
-            "From now on each approved loan of the chosen products that passes every rule is paid "
-            "at once, without a person. A payment can't be taken back."
+            WAITS + "From now on each approved loan of the chosen products that passes every rule "
+            "is paid at once, without a person. A payment can't be taken back."
         ),
         is_dangerous=True,
         template="connection/automatic.html",
@@ -196,20 +216,20 @@ def _act(partner: Partner, look: Job) -> Act:
     )
 
 
-@needs("partners.change_partner")
+@needs(CHANGE)
 @require_POST
 def look(request: HttpRequest, code: str) -> HttpResponse:
     """Read Mifos X's approved loans, and tell what would become of each."""
-    partner = connection_of(code).partner
+    partner = connection_of(request, code, CHANGE).partner
     title = f"What automatic disbursement of {partner.name} would do now"
     start(request, work.OUTLOOK, partner, title=title, back="automatic:switch")
     return redirect("automatic:switch", code)
 
 
-@needs("partners.change_partner")
+@needs(CHANGE)
 def look_panel(request: HttpRequest, code: str) -> HttpResponse:
     """The part that shows how far the look is; at its end the page shows itself anew."""
-    partner = partner_of(code)
+    partner = partner_of(request, code, CHANGE)
     job = work.latest(partner).get(work.OUTLOOK)
     answer = render(request, "connection/_look.html", {"partner": partner, "job": job})
     if job is None or job.is_over:
@@ -217,12 +237,12 @@ def look_panel(request: HttpRequest, code: str) -> HttpResponse:
     return answer
 
 
-@needs("partners.change_partner")
+@needs(CHANGE)
 def automatic_off(request: HttpRequest, code: str) -> HttpResponse:
-    partner = get_object_or_404(Partner, code=code)
+    partner = partner_of(request, code, CHANGE)
 
     def do(form: Any) -> str:
-        row = get_object_or_404(Partner.objects.select_for_update(no_key=True), code=code)
+        row = locked_partner(request, code, CHANGE)
         if not automatic.switch(row, to=False, **_who(request, form)):
             raise Refusal("It is switched off already.")
         return "Automatic disbursement is off. From now on each loan waits for a person."

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from mifos.pages import connection, events, products, switch, webhook
+from paymentvault.recent import freshly
 
 event_urls = (
     [
@@ -16,18 +17,22 @@ event_urls = (
 # Below a partner's page.
 connection_urls = (
     [
-        path("", connection.edit, name="edit"),
+        path("", freshly(connection.edit), name="edit"),
         path("test/", connection.test, name="test"),
         path("test/<uuid:pk>/", connection.test_panel, name="test-panel"),
         path("webhook/", webhook.webhook, name="webhook"),
-        path("webhook/make/", webhook.make, name="webhook-make"),
-        path("webhook/rotate/", webhook.rotate, name="webhook-rotate"),
+        path("webhook/make/", freshly(webhook.make), name="webhook-make"),
+        path("webhook/rotate/", freshly(webhook.rotate), name="webhook-rotate"),
         path("webhook/end-old/", webhook.end_old, name="webhook-end-old"),
         path("webhook/register/", webhook.register, name="webhook-register"),
         path("webhook/try/", webhook.send_test, name="webhook-try"),
-        path("products/", products.products, name="products"),
+        path(
+            "products/",
+            freshly(products.products, to_change=connection.RIGHT),
+            name="products",
+        ),
         path("products/ask/", products.ask, name="products-ask"),
-        path("on/", switch.on, name="on"),
+        path("on/", freshly(switch.on), name="on"),
         path("off/", switch.off, name="off"),
         path("poll/", switch.poll, name="poll"),
     ],
@@ -35,7 +40,7 @@ connection_urls = (
 )
 automatic_urls = (
     [
-        path("", switch.automatic_on, name="switch"),
+        path("", freshly(switch.automatic_on), name="switch"),
         path("off/", switch.automatic_off, name="off"),
         path("look/", switch.look, name="look"),
         path("look/panel/", switch.look_panel, name="look-panel"),

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from mifos.connections import DISPLAY_NAME, EVENTS
@@ -18,14 +19,18 @@ from partners import webhook_tokens, work
 from partners.models import MifosConnection
 from partners.pages import saving, states
 from partners.pages.partners import known_of
-from paymentvault.acts import Act, Refusal, confirmed
+from paymentvault import audit
+from paymentvault.acts import Act, Refusal, confirmed, user_of
 from paymentvault.rights import needs
 
+SEE = "partners.view_mifosconnection"
 
-@needs("partners.view_mifosconnection")
+
+@needs(SEE)
+@never_cache
 def webhook(request: HttpRequest, code: str) -> HttpResponse:
-    connection = connection_of(code)
-    known = known_of(partner_of(code))
+    connection = connection_of(request, code, SEE)
+    known = known_of(partner_of(request, code, SEE))
     given: dict[str, Any] = {
         "partner": connection.partner,
         "connection": connection,
@@ -39,7 +44,10 @@ def webhook(request: HttpRequest, code: str) -> HttpResponse:
         "display_name": DISPLAY_NAME,
         "actions": [action for _, action in EVENTS],
     }
-    if request.user.has_perm(RIGHT):
+    if request.user.has_perm(RIGHT, connection.partner):
+        if connection.webhook_token:
+            by = user_of(request).get_username()
+            audit.shown("webhook address shown", by=by, subject=connection)
         given |= {
             "may_change": True,
             "sample": _sample(connection),
@@ -65,7 +73,7 @@ def _sample(connection: MifosConnection) -> str:
 @transaction.atomic
 def make(request: HttpRequest, code: str) -> HttpResponse:
     """The first address; a second press makes no other."""
-    connection = locked(code)
+    connection = locked(request, code)
     if connection.webhook_token:
         messages.info(request, "There is an address already. To replace it, rotate it.")
         return redirect("connection:webhook", code)
@@ -81,10 +89,10 @@ def make(request: HttpRequest, code: str) -> HttpResponse:
 
 @needs(RIGHT)
 def rotate(request: HttpRequest, code: str) -> HttpResponse:
-    connection = connection_of(code)
+    connection = connection_of(request, code)
 
     def do(form: Any) -> str:
-        row = locked(code)
+        row = locked(request, code)
         if not row.webhook_token:
             raise Refusal(states.MAKE_ADDRESS_FIRST)
         try:
@@ -120,11 +128,11 @@ def _one_before(connection: MifosConnection) -> str:
 
 @needs(RIGHT)
 def end_old(request: HttpRequest, code: str) -> HttpResponse:
-    connection = connection_of(code)
-    is_registered, words = states.hook(known_of(partner_of(code)))
+    connection = connection_of(request, code)
+    is_registered, words = states.hook(known_of(partner_of(request, code)))
 
     def do(form: Any) -> str:
-        row = locked(code)
+        row = locked(request, code)
         if not webhook_tokens.end_previous(row):
             raise Refusal("The old address has ended already.")
         saving.record(request, "old webhook address ended", subject=row, partner=row.partner,
@@ -149,7 +157,7 @@ def end_old(request: HttpRequest, code: str) -> HttpResponse:
 @needs(RIGHT)
 @require_POST
 def register(request: HttpRequest, code: str) -> HttpResponse:
-    partner = connection_of(code).partner
+    partner = connection_of(request, code).partner
     title = f"Registering {partner.name}’s hook in Mifos X"
     job, _ = start(request, work.REGISTER, partner, title=title, back="connection:webhook")
     return redirect("job", job.pk)
@@ -158,7 +166,7 @@ def register(request: HttpRequest, code: str) -> HttpResponse:
 @needs(RIGHT)
 @require_POST
 def send_test(request: HttpRequest, code: str) -> HttpResponse:
-    partner = connection_of(code).partner
+    partner = connection_of(request, code).partner
     title = f"Test event to {partner.name}’s webhook"
     job, _ = start(request, work.TRIAL, partner, title=title, back="connection:webhook")
     return redirect("job", job.pk)

@@ -6,10 +6,12 @@ from django.contrib import messages
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils.html import format_html
 
-from partners import work
+from partners import access, changes, work
+from partners.changes import Kind
+from partners.drafts import PartnerDraft, about_of
 from partners.forms import PartnerPageForm
 from partners.models import Partner
 from partners.pages import saving, states
@@ -17,6 +19,7 @@ from paymentvault.acts import user_of
 from paymentvault.paging import Pager, Sort
 from paymentvault.rights import needs
 
+SEE, CHANGE = "partners.view_partner", "partners.change_partner"
 PAGER = Pager({"": Sort(("name", "pk"), "By name")})
 FILTERS = {
     "on": ("Switched on", Q(mifos__is_on=True)),
@@ -27,11 +30,12 @@ FILTERS = {
 }
 
 
-@needs("partners.view_partner")
+@needs(SEE)
 def index(request: HttpRequest) -> HttpResponse:
     q = request.GET.get("q", "").replace("\x00", "").strip()[:100]
     state = request.GET.get("state", "")
-    rows = Partner.objects.select_related("mifos").prefetch_related("shortcodes")
+    rows = access.partners(user_of(request), SEE)
+    rows = rows.select_related("mifos").prefetch_related("shortcodes")
     page = PAGER.page(_filtered(rows, q, state), request.GET)
     shown = [
         {"partner": partner, "state": states.of_connection(states.mifos_of(partner))}
@@ -66,9 +70,10 @@ def _without(request: HttpRequest, name: str) -> str:
     return query.urlencode()
 
 
-@needs("partners.view_partner")
+@needs(SEE)
 def detail(request: HttpRequest, code: str) -> HttpResponse:
-    partner = get_object_or_404(Partner.objects.select_related("mifos"), code=code)
+    rows = Partner.objects.select_related("mifos")
+    partner = access.one(rows, request.user, SEE, code=code)
     known = known_of(partner)
     steps = states.checklist(known, user=user_of(request))
     left = [step for step in steps if not step.is_done and not step.is_optional]
@@ -85,6 +90,7 @@ def detail(request: HttpRequest, code: str) -> HttpResponse:
         "hook": states.hook(known),
         "last_event_at": known.last_event_at,
         "running": [job for job in known.jobs.values() if not job.is_over],
+        "waiting": changes.waiting_at(partner),
         "failed_step": known.connection and states.first_failure(known.connection.last_test),
     }
     return render(request, "partners/detail.html", given)
@@ -114,23 +120,31 @@ def known_of(partner: Partner) -> states.Known:
 
 @needs("partners.add_partner")
 def new(request: HttpRequest) -> HttpResponse:
-    return _form(request, Partner())
+    with transaction.atomic():
+        return _form(request, Partner())
 
 
-@needs("partners.change_partner")
+@needs(CHANGE)
 def edit(request: HttpRequest, code: str) -> HttpResponse:
-    return _form(request, get_object_or_404(Partner, code=code))
+    rows = Partner.objects.all()
+    if request.method != "POST":
+        return _form(request, access.one(rows, request.user, CHANGE, code=code))
+    with transaction.atomic():
+        locked = rows.select_for_update(no_key=True)
+        return _form(request, access.one(locked, request.user, CHANGE, code=code))
 
 
 def _form(request: HttpRequest, partner: Partner) -> HttpResponse:
     # As saved: the form's own row has what was typed.
     name, code = partner.name, partner.code
-    with transaction.atomic():
-        form = PartnerPageForm(request.POST or None, instance=partner)
-        if form.is_valid():
-            saving.save(request, form)
-            words = "Saved {}." if code else "Added {}. The steps below lead to its first payout."
-            messages.success(request, format_html(words, partner.name))
-            return redirect("partners:detail", partner.code)
-    given = {"form": form, "name": name, "code": code}
+    form = PartnerPageForm(request.POST or None, instance=partner)
+    if form.is_valid():
+        draft = PartnerDraft(form)
+        if told := saving.submit(request, draft, form):
+            new = format_html("Added {}. The steps below lead to its first payout.", partner.name)
+            messages.success(request, new if draft.is_new else told.words)
+            return redirect("partners:detail", Partner.objects.get(pk=partner.pk).code)
+    given: dict[str, Any] = {"form": form, "name": name, "code": code}
+    if code:
+        given["waiting"] = changes.waiting(partner, Kind.PARTNER, about_of(partner))
     return render(request, "partners/form.html", given, status=422 if form.is_bound else 200)

@@ -1,14 +1,16 @@
-"""Saved by a person, with a line in the audit, and when that was."""
+"""Saved by a person, or kept for a second one, with a line in the audit; and when that was."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import models
 from django.http import HttpRequest
 
-from partners.forms import Audited
-from partners.models import MifosConnection, Partner
+from partners import changes
+from partners.changes import Draft, NotProposed
+from partners.models import MifosConnection, Partner, SettingsChange
 from paymentvault import audit
 from paymentvault.acts import user_of
 from paymentvault.addresses import source_address
@@ -17,14 +19,32 @@ from paymentvault.models import AuditEvent
 LATEST = 100
 
 
-def save(request: HttpRequest, form: Audited, *, partner: Partner | None = None) -> Any:
-    """Save a valid form and tell the audit what changed. Call it in a transaction."""
-    is_new, changes = form.instance._state.adding, form.changes()
-    row = form.save()
-    if is_new or changes:
-        record(request, f"{row._meta.verbose_name} {'added' if is_new else 'changed'}",
-               subject=row, partner=partner or row, **changes)  # fmt: skip
-    return row
+@dataclass(frozen=True)
+class Told:
+    """What whoever saved is told, and whether it waits for a second person."""
+
+    words: str
+    waits: bool = False
+
+
+def submit(request: HttpRequest, draft: Draft, form: Any) -> Told | None:
+    """Save what is typed into a valid form, or keep it for a second person; in a transaction.
+
+    Returns what happened, or None where the form, which says why, tells now why nothing did.
+    """
+    try:
+        outcome = changes.submit(draft, by=user_of(request), reason=form.why)
+    except NotProposed as why:
+        form.add_error(why.field, str(why))
+        return None
+    return Told(outcome) if isinstance(outcome, str) else Told(proposed(outcome), waits=True)
+
+
+def proposed(change: SettingsChange) -> str:
+    """What its proposer is told."""
+    names = ", ".join(str(user) for user in changes.who_may_decide(change))
+    whom = names or "nobody else has the right yet, so give somebody a role under People"
+    return f"Saved as a proposal. It waits for a second person: {whom}. Nothing has changed yet."
 
 
 def record(

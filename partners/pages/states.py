@@ -101,7 +101,7 @@ class Known:
 def checklist(known: Known, *, user: User) -> list[Step]:
     """What leads from nothing to the first automatic payout, in the order in which it works."""
     steps = [*_of_the_partner(known), *_of_mifos(known), *_of_mpesa(known), *_to_switch(known)]
-    return [replace(step, is_allowed=user.has_perm(step.right)) for step in steps]
+    return [replace(step, is_allowed=user.has_perm(step.right, known.partner)) for step in steps]
 
 
 def _of_the_partner(known: Known) -> Iterator[Step]:
@@ -240,13 +240,13 @@ def _to_switch(known: Known) -> Iterator[Step]:
     if connection and connection.is_on:
         words = "Approved loans are taken in, by hook and by polling."
     yield Step("Switch the connection on", bool(connection and connection.is_on), words,
-               known.url("connection:on"), "Switch on …", "partners.change_mifosconnection",
+               known.url("connection:on"), "Switch on…", "partners.change_mifosconnection",
                is_possible=bool(connection and connection.configured_at))  # fmt: skip
     words = "Shows first what would be paid, what would wait and what would be held."
     if known.partner.is_automatic:
         words = "Loans that pass every rule are paid without a person."
     yield Step("Switch automatic disbursement on", known.partner.is_automatic, words,
-               known.url("automatic:switch"), "See what would happen …",
+               known.url("automatic:switch"), "See what would happen…",
                "partners.change_partner", is_possible=not why_not_automatic(known))  # fmt: skip
 
 

@@ -22,6 +22,9 @@ from disbursements.pages.waits import BANDS, what_waits
 from disbursements.states import Status
 from partners.models import MpesaShortcode, Partner
 
+# One partner, several, or all.
+Of = Partner | QuerySet[Partner] | None
+
 DAYS = 30
 # What M-Pesa paid of a sum: whole shillings, as in Disbursement.amount_kes.
 PAID = Floor("amount")
@@ -48,13 +51,13 @@ class Row:
     awaiting: int
 
 
-def by_partner(now: datetime) -> list[Row]:
+def by_partner(now: datetime, partner: Of = None) -> list[Row]:
     """The figures of each partner that has any, the largest first."""
     today = midnight(timezone.localtime(now).date())
     monday = monday_of(now)
     paid_today, paid_this_week = Q(paid_at__gte=today), Q(paid_at__gte=monday)
     rows = (
-        Disbursement.objects.order_by()
+        _of(Disbursement.objects.order_by(), partner)
         .filter(paid_this_week | Q(status__in=[Status.FAILED, Status.AWAITING_APPROVAL]))
         .values("partner__name", "partner__code")
         .annotate(
@@ -82,10 +85,10 @@ def total(rows: Sequence[Row]) -> Row:
     )  # fmt: skip
 
 
-def usual_time() -> timedelta | None:
+def usual_time(partner: Of = None) -> timedelta | None:
     """The median time from approval to money, of the latest payouts."""
     latest = (
-        Disbursement.objects.filter(paid_at__isnull=False)
+        _of(Disbursement.objects.filter(paid_at__isnull=False), partner)
         .order_by("-paid_at")
         .values_list("paid_at", "approved_at")[:LATEST]
     )
@@ -127,7 +130,7 @@ class Speed:
     p95: float | None = None
 
 
-def paid_per_day(since: date, partner: Partner | None = None) -> list[Day]:
+def paid_per_day(since: date, partner: Of = None) -> list[Day]:
     """One for each day up to today, also for those on which nothing was paid."""
     rows = (
         _paid_since(since, partner)
@@ -140,7 +143,7 @@ def paid_per_day(since: date, partner: Partner | None = None) -> list[Day]:
     return [found.get(day, Day(day)) for day in days_since(since)]
 
 
-def speed_per_day(since: date, partner: Partner | None = None) -> list[Speed]:
+def speed_per_day(since: date, partner: Of = None) -> list[Speed]:
     timed = (
         _paid_since(since, partner)
         .annotate(day=TruncDate("paid_at"), took=Extract(F("paid_at") - F("approved_at"), "epoch"))
@@ -162,14 +165,14 @@ class _Percentile(Aggregate):
     output_field = FloatField()
 
 
-def outcomes(since: date, partner: Partner | None = None) -> dict[Status, tuple[int, Decimal]]:
+def outcomes(since: date, partner: Of = None) -> dict[Status, tuple[int, Decimal]]:
     """What has become so far of what was entered since then."""
     rows = _of(Disbursement.objects.filter(created_at__gte=midnight(since)), partner)
     counted = rows.order_by().values("status").annotate(n=Count("pk"), sum=Sum("amount"))
     return {Status(status): (n, s) for status, n, s in counted.values_list("status", "n", "sum")}
 
 
-def ages(now: datetime, partner: Partner | None = None) -> dict[Status, list[int]]:
+def ages(now: datetime, partner: Of = None) -> dict[Status, list[int]]:
     """How many have been in each waiting state for how long, by the bands of the list's filter."""
     waiting = _of(Disbursement.objects.filter(what_waits()), partner).order_by()
     bands = {f"band_{i}": Count("pk", filter=band.condition(now)) for i, band in enumerate(BANDS)}
@@ -225,11 +228,13 @@ LAST_OF_EACH_SPAN = """
 """
 
 
-def _paid_since(since: date, partner: Partner | None) -> QuerySet[Disbursement]:
+def _paid_since(since: date, partner: Of) -> QuerySet[Disbursement]:
     return _of(Disbursement.objects.filter(paid_at__gte=midnight(since)), partner).order_by()
 
 
-def _of(rows: QuerySet[Disbursement], partner: Partner | None) -> QuerySet[Disbursement]:
+def _of(rows: QuerySet[Disbursement], partner: Of) -> QuerySet[Disbursement]:
+    if isinstance(partner, QuerySet):
+        return rows.filter(partner__in=partner)
     return rows.filter(partner=partner) if partner else rows
 
 

@@ -18,6 +18,8 @@ from disbursements.holds import NOT_RELEASABLE
 from disbursements.states import FINAL, MONEY_MOVED, MOVING, TONE, UNPAID, Status
 from mifos import recording
 from mifos.connections import NEEDED
+from partners.models import Role
+from partners.roles import ABOUT
 from paymentvault.portal import diagram
 from paymentvault.portal.situations import PAGES, Page
 
@@ -59,7 +61,22 @@ def _given(slug: str) -> dict[str, Any]:
     if slug == "held":
         return {"holds": [p for p in PAGES.values() if p.group == PAGES["top-up"].group],
                 "not_releasable": {str(h).replace("_", "-") for h in NOT_RELEASABLE}}  # fmt: skip
+    if slug == "who-may-do-what":
+        return {"roles": [(role.label, ABOUT[role]) for role in Role]}
+    if slug == "signing-in":
+        return _limits_of_sessions()
     return {}
+
+
+def _limits_of_sessions() -> dict[str, Any]:
+    return {
+        "idle_minutes": settings.SESSION_IDLE_S // 60,
+        "hours": settings.SESSION_AT_MOST_S // 3600,
+        "tries": settings.AXES_FAILURE_LIMIT,
+        "locked_minutes": settings.LOCKED_OUT_FOR_S // 60,
+        "again_minutes": settings.ASK_AGAIN_AFTER_S // 60,
+        "above": settings.ASK_AGAIN_ABOVE,
+    }
 
 
 MEANS = {

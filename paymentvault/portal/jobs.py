@@ -19,8 +19,7 @@ TYPES = {
 
 def show(request: HttpRequest, pk: UUID) -> HttpResponse:
     """The page, and the part of it that htmx fetches while the job runs."""
-    seen = jobs.seen_by(user_of(request)).select_related("started_by").defer("given")
-    job = get_object_or_404(seen, pk=pk)
+    job = _job(request, pk)
     template = "jobs/_progress.html" if request.headers.get("HX-Request") else "jobs/detail.html"
     shown = {
         "job": job,
@@ -32,7 +31,7 @@ def show(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 def file(request: HttpRequest, pk: UUID) -> StreamingHttpResponse:
-    job = get_object_or_404(jobs.seen_by(user_of(request)), pk=pk)
+    job = _job(request, pk)
     if not jobs.may_have_file(job, user_of(request)):
         raise PermissionDenied
     if not jobs.has_file(job):
@@ -41,6 +40,13 @@ def file(request: HttpRequest, pk: UUID) -> StreamingHttpResponse:
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     kind = TYPES.get(name.rpartition(".")[2], "application/octet-stream")
     return StreamingHttpResponse(_pieces(job), content_type=kind, headers=headers)
+
+
+def _job(request: HttpRequest, pk: UUID) -> Job:
+    job = get_object_or_404(Job.objects.select_related("started_by").defer("given"), pk=pk)
+    if not jobs.is_seen_by(user_of(request), job):
+        raise Http404
+    return job
 
 
 def _pieces(job: Job) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db.migrations.recorder import MigrationRecorder
-from django.db.models import Max, Q
+from django.db.models import Max, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
@@ -18,7 +18,9 @@ from disbursements.pages.filters import RECORDED_WITHIN
 from disbursements.pages.notices import hold_words
 from mifos.events import WAITED_TOO_LONG
 from mifos.polling import POLLED_TOO_LONG_AGO, connections_to_poll
+from partners import access
 from partners.models import MifosConnection, MpesaShortcode
+from paymentvault import chain
 from paymentvault.models import Heartbeat, KillSwitch, User
 from paymentvault.portal import waiting
 from paymentvault.portal.situations import help_for
@@ -76,19 +78,27 @@ class Needs:
     @cached_property
     def sentences(self) -> list[Need]:
         looks: list[Callable[[], Iterator[Need]]] = [
-            self._stopped, self._late_sweeps, self._cases, self._in_doubt, self._unrecorded,
-            self._settlements, self._shortcodes, self._connections, self._failed, self._held,
-            self._awaiting, self._events, self._callbacks,
+            self._stopped, self._audit_broken, self._late_sweeps, self._cases, self._in_doubt,
+            self._unrecorded, self._settlements, self._settings, self._shortcodes,
+            self._connections, self._failed, self._held, self._awaiting, self._events,
+            self._callbacks, self._endpoints,
         ]  # fmt: skip
         found = [need for look in looks for need in look()]
         return sorted(found, key=lambda need: (need.danger, need.since or self.now))
 
     @cached_property
+    def beats(self) -> dict[str, Heartbeat]:
+        return {beat.name: beat for beat in Heartbeat.objects.all()}
+
+    @cached_property
     def shortcodes(self) -> list[MpesaShortcode]:
         """The active ones, with nothing of their secrets read."""
-        if not self.user.has_perm("partners.view_mpesashortcode"):
+        right = "partners.view_mpesashortcode"
+        if not self.user.has_perm(right):
             return []
-        rows = MpesaShortcode.objects.filter(Q(is_active=True) | ~Q(pause=""))
+        rows = access.only(MpesaShortcode.objects.all(), self.user, right).filter(
+            Q(is_active=True) | ~Q(pause="")
+        )
         return list(
             rows.filter(partner__is_active=True)
             .select_related("partner")
@@ -106,15 +116,33 @@ class Needs:
             yield Need(
                 "stopped", NOTHING_GOES, "bad", "All payouts are stopped",
                 help_for("stop-everything"),
-                f"{switch.stopped_by} stopped them: {switch.reason} No money moves for anybody; "
-                "approved disbursements wait.",
+                f"{self._why(switch)}No money moves for anybody; approved disbursements wait.",
                 "for", switch.stopped_at, help="stop-everything",
             )  # fmt: skip
 
-    def _late_sweeps(self) -> Iterator[Need]:
-        if not self.user.has_perm("disbursements.view_disbursement"):
+    def _why(self, switch: KillSwitch) -> str:
+        """Who stopped payouts and why, which may be about one partner, is the platform's."""
+        if not access.is_everywhere(self.user, "disbursements.view_disbursement"):
+            return ""
+        return f"{switch.stopped_by} stopped them: {switch.reason} "
+
+    def _audit_broken(self) -> Iterator[Need]:
+        if not self.user.has_perm("paymentvault.view_auditevent"):
             return
-        if late := late_sweeps(self.now):
+        if (check := self.beats.get("check_audit")) and check.found:
+            lines = urlencode({"act": chain.BROKEN})
+            yield Need(
+                "audit-broken", MONEY_IN_QUESTION, "bad", "The audit's chain does not fit",
+                f"{reverse('admin:paymentvault_auditevent_changelist')}?{lines}",
+                "Somebody changed the audit, or what guards it, past this system. "
+                "Touch nothing in the database, and call whoever runs it and your auditor.",
+                "seen last", check.at, help="the-audit",
+            )  # fmt: skip
+
+    def _late_sweeps(self) -> Iterator[Need]:
+        if not access.is_everywhere(self.user, "disbursements.view_disbursement"):
+            return
+        if late := late_sweeps(self.now, self.beats):
             names = ", ".join(name.replace("_", " ") for name in late)
             seen = [at for at in late.values() if at]
             yield Need(
@@ -168,6 +196,17 @@ class Needs:
                 "Check the evidence, then confirm or refuse it.", _oldest(found), _since(found),
             )  # fmt: skip
 
+    def _settings(self) -> Iterator[Need]:
+        if found := self._of("setting"):
+            number = _counted(_count(found), "change", "changes")
+            verb = "waits" if _count(found) == 1 else "wait"
+            yield Need(
+                "setting", TO_DECIDE, "warn", f"{number} of settings {verb} for a second person",
+                _list("changes:list", state="waiting"),
+                "Nothing has changed yet. Check with the lender, then confirm or refuse.",
+                _oldest(found), _since(found), help="settings-change",
+            )  # fmt: skip
+
     def _shortcodes(self) -> Iterator[Need]:
         for shortcode in self.shortcodes:
             page = reverse("shortcodes:detail", args=[shortcode.partner.code, shortcode.pk])
@@ -189,9 +228,10 @@ class Needs:
                 )  # fmt: skip
 
     def _connections(self) -> Iterator[Need]:
-        if not self.user.has_perm("partners.view_partner"):
+        right = "partners.view_partner"
+        if not self.user.has_perm(right):
             return
-        for connection in _ailing_connections(self.now):
+        for connection in access.only(_ailing_connections(self.now), self.user, right):
             page = reverse("partners:detail", args=[connection.partner.code])
             said = f" It said: {connection.last_error}" if connection.last_error else ""
             if connection.failing_since:
@@ -267,14 +307,32 @@ class Needs:
                     _oldest(found), _since(found),
                 )  # fmt: skip
 
+    def _endpoints(self) -> Iterator[Need]:
+        """Those that were switched off by themselves; what a person switched off, they know."""
+        for group in self._of("endpoint"):
+            code, _, name = group.key.partition(" ")
+            is_one = group.count == 1
+            number = _counted(group.count, f"endpoint of {name} was", f"endpoints of {name} were")
+            yield Need(
+                f"endpoint-{code}", TO_DECIDE, "warn",
+                f"{number} switched off by {'itself' if is_one else 'themselves'}",
+                reverse("deliveries:list", args=[code]),
+                "The partner's system took nothing for days, or said that the address is gone. It "
+                "is told nothing meanwhile; payouts go on.",
+                "failing for" if is_one else "the first failing for", group.since, help="programs",
+            )  # fmt: skip
 
-def late_sweeps(now: datetime) -> dict[str, datetime | None]:
+
+def late_sweeps(
+    now: datetime, known: dict[str, Heartbeat] | None = None
+) -> dict[str, datetime | None]:
     """The sweepers that haven't ended a run for three of their intervals, and their last end.
 
     One that never ran is waited for since beat first had it to call: right after the start
     nothing is late, and what never comes is told all the same.
     """
-    known = {beat.name: beat for beat in Heartbeat.objects.all()}
+    if known is None:
+        known = {beat.name: beat for beat in Heartbeat.objects.all()}
     schedule = settings.CELERY_BEAT_SCHEDULE
     set_up_at = now if known.keys() >= schedule.keys() else _migrated_at() or now
     late = {}
@@ -293,11 +351,11 @@ def _migrated_at() -> datetime | None:
     return at
 
 
-def _ailing_connections(now: datetime) -> list[MifosConnection]:
+def _ailing_connections(now: datetime) -> QuerySet[MifosConnection]:
     """Those that don't answer, and those that weren't polled to the end for long."""
     long_ago = now - POLLED_TOO_LONG_AGO
     unpolled = Q(polled_at__lt=long_ago) | Q(polled_at=None)
-    return list(
+    return (
         connections_to_poll()
         .filter(Q(failing_since__isnull=False) | unpolled & Q(switched_on_at__lt=long_ago))
         .select_related("partner")

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from django.urls import reverse
 
-GUIDES, STATES, HOLDS, CASES, AROUND = (
+GUIDES, STATES, HOLDS, CASES, AROUND, PEOPLE = (
     "Begin here",
     "Disbursements that need a person",
     "Why a disbursement is held",
     "Cases",
     "Around the payouts",
+    "People, programs and the audit",
 )
 
 
@@ -36,7 +37,7 @@ class Page:
     @property
     def is_situation(self) -> bool:
         """Whether it says what happened, whether money moved, what to press, what never to do."""
-        return self.group != GUIDES
+        return self.group not in (GUIDES, PEOPLE)
 
 
 _TITLES: dict[str, dict[str, str]] = {
@@ -104,6 +105,13 @@ _TITLES: dict[str, dict[str, str]] = {
         "float": "The float runs out, or is not known",
         "stop-everything": "Stop everything",
         "paid-twice-or-wrongly": "Somebody was paid twice, or wrongly",
+    },
+    PEOPLE: {
+        "who-may-do-what": "Who may do what",
+        "signing-in": "Signing in, and the second factor",
+        "settings-change": "A change of settings waits for a second person",
+        "programs": "Programs: API keys and webhooks",
+        "the-audit": "The audit: what was done, and by whom",
     },
 }
 

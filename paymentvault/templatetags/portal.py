@@ -19,6 +19,24 @@ NOTHING = format_html(
 )
 
 
+class RightsAt:
+    """Like Django's `perms`, about one thing: `at.partners.change_partner`."""
+
+    def __init__(self, user: Any, thing: Model, app: str = "") -> None:
+        self._user, self._thing, self._app = user, thing, app
+
+    def __getitem__(self, name: str) -> Any:
+        if not self._app:
+            return RightsAt(self._user, self._thing, name)
+        return self._user.has_perm(f"{self._app}.{name}", self._thing)
+
+
+@register.simple_tag(takes_context=True)
+def rights_at(context: template.RequestContext, thing: Model) -> RightsAt:
+    """What whoever looks may do with a partner, or with something of a partner's."""
+    return RightsAt(context["request"].user, thing)
+
+
 @register.filter
 def kes(amount: Decimal | int | None) -> str:
     """1234.5 as "1,234.50"; the currency stands in the heading or before it."""

@@ -7,7 +7,6 @@ import secrets
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Group
 from django.utils import timezone
 from openpyxl import load_workbook
 from playwright.sync_api import Locator, Page, expect
@@ -15,7 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 from disbursements.models import Attempt, Disbursement
 from disbursements.states import Status
 from mifos.demo import lender
-from partners.models import MifosConnection, Partner
+from partners.models import PLATFORM_ROLES, Membership, MifosConnection, Partner, Role
 from paymentvault.models import User
 from tests.browser.conftest import sign_in
 from tests.browser.test_every_page import PHONE, TOO_WIDE
@@ -28,14 +27,17 @@ SOON = 30_000
 
 @pytest.fixture(scope="module")
 def server(system):
-    """Staff of the lender: who asks, who approves (two of them), and who sets up."""
-    for name, group in (
-        ("amina", "Operators"),
-        ("baraka", "Approvers"),
-        ("dorcas", "Approvers"),
-        ("chege", "Administrators"),
+    """Staff of the lender: who asks, who approves, and who sets up, two of each of the latter."""
+    for name, role in (
+        ("amina", Role.OPERATOR),
+        ("baraka", Role.APPROVER),
+        ("dorcas", Role.APPROVER),
+        ("chege", Role.ADMINISTRATOR),
+        ("wanjiru", Role.ADMINISTRATOR),
     ):
-        User.objects.create_user(name, password=name).groups.add(Group.objects.get(name=group))
+        partner = None if role in PLATFORM_ROLES else Partner.objects.get()
+        user = User.objects.create_user(name, password=name)
+        Membership.objects.create(user=user, role=role, partner=partner)
     return system.stack.urls["web"]
 
 
@@ -240,7 +242,7 @@ def code():
 
 
 def test_a_second_partner_from_nothing_to_its_first_automatic_payout(system, desk, visit, code):
-    page = desk("chege")
+    page, second = desk("chege"), desk("wanjiru")
     mifos, daraja = visit(system.second_mifos.url), visit(system.outside.safaricom.url)
     mifos.goto("/")
     daraja.goto("/")
@@ -256,7 +258,7 @@ def test_a_second_partner_from_nothing_to_its_first_automatic_payout(system, des
     _register_the_hook(page)
     _choose_products(page)
     _connect_mpesa(page, daraja)
-    _switch_on(page, code)
+    _switch_on(page, second, code)
 
     follow(page.locator("main"), "Disbursements")
     says(page, "No disbursements match")
@@ -343,10 +345,13 @@ def _connect_mpesa(page: Page, daraja: Page) -> None:
     is_over(page)
 
 
-def _switch_on(page: Page, code: str) -> None:
+def _switch_on(page: Page, second: Page, code: str) -> None:
     next_step(page, "Switch the connection on")
     page.get_by_label("Reason").fill("Set up with the lender's engineer.")
-    press(page, "Switch on")
+    press(page, "Propose to switch it on")
+    says(page, "Nothing has changed yet.")
+    _confirm(second, code, sees="Tenant")
+    page.reload()
     listed = MifosConnection.objects.filter(
         partner__code=code, is_on=True, backlog_listed_at__isnull=False
     )
@@ -356,9 +361,24 @@ def _switch_on(page: Page, code: str) -> None:
     reason = page.get_by_label("Reason")
     expect(reason).to_be_visible(timeout=SOON)
     reason.fill("Agreed with the lender.")
-    press(page, "Pay without a person from now on")
-    says(page, "Automatic disbursement is on.")
+    press(page, "Propose to pay without a person")
+    says(page, "It waits for a second person")
+    _confirm(second, code, sees="Paid automatically")
+    says(second, "Automatic disbursement is on.")
+    page.reload()
     says(page, "every step is done")
+
+
+def _confirm(second: Page, code: str, *, sees: str) -> None:
+    """Somebody else finds it on their home page, looks at the whole set-up, and confirms it."""
+    second.goto("/")
+    follow(second, re.compile("of settings waits? for a second person"))
+    follow(second.get_by_role("row").filter(has_text="Jamii"), re.compile("Switching"))
+    says(second, f"({code})")
+    says(second, sees)
+    follow(second, "Confirm…")
+    press(second, "Confirm and apply it")
+    says(second, "Applied.")
 
 
 def _approve_a_loan(mifos: Page) -> int:

@@ -9,6 +9,7 @@ from disbursements import limits
 from disbursements.holds import Hold
 from disbursements.models import Attempt
 from disbursements.states import Status
+from partners.models import Partner
 from tests.samples import BARAKA
 
 
@@ -84,3 +85,41 @@ def test_its_own_attempt_and_other_numbers_are_not_counted(today_so_far, manual)
     with time_machine.travel("2026-11-23T10:00+03:00"):
         assert limits.daily_reason(today_so_far.disbursement) is None
         assert limits.daily_reason(manual(Status.APPROVED, msisdn=BARAKA)) is None
+
+
+class TestWhatADaysHoldTells:
+    @pytest.fixture(autouse=True)
+    def _at_ten(self):
+        with time_machine.travel("2026-11-23T10:00+03:00"):
+            yield
+
+    def test_of_the_same_partner_the_sum(self, today_so_far, manual):
+        found = limits.daily_reason(manual(amount=6_000, gross_amount=6_000))
+
+        assert found.words == (
+            "With today's KES 10,000 the recipient would get more than M-Pesa's KES 15,000 a day."
+        )
+
+    @pytest.mark.parametrize("ours", [0, 1])
+    def test_of_another_partner_that_it_is_reached_and_no_sum(self, today_so_far, manual, ours):
+        jamii = Partner.objects.create(name="Jamii", code="jamii")
+        if ours:
+            Attempt.objects.create(
+                disbursement=manual(Status.SENT, partner=jamii, amount=500, gross_amount=500),
+                shortcode=today_so_far.shortcode, amount_kes=500, msisdn=today_so_far.msisdn,
+                status="sent", sent_at="2026-11-23T09:30+03:00",
+            )  # fmt: skip
+
+        found = limits.daily_reason(manual(partner=jamii, amount=6_000, gross_amount=6_000))
+
+        assert found.hold == Hold.ABOVE_DAILY_MAX
+        assert found.words == (
+            "The number's daily limit of KES 15,000 would be passed, with what it got today here."
+        )
+
+    def test_what_ones_own_would_pass_alone_is_told_without_the_others(self, today_so_far, manual):
+        jamii = Partner.objects.create(name="Jamii", code="jamii")
+
+        found = limits.daily_reason(manual(partner=jamii, amount=16_000, gross_amount=16_000))
+
+        assert found.words.startswith("With today's KES 0 ")

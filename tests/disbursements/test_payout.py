@@ -17,8 +17,8 @@ FIREWALL = "<html>Request unsuccessful. Incapsula incident ID: 7</html>"
 DUPLICATE = json.dumps(sample("daraja/error-duplicate-originator-official.json"))
 
 
-def error(status: int, code: str) -> Answer:
-    return Answer(status, json.dumps({"errorCode": code, "errorMessage": "Words."}))
+def error(status: int, code: str, words: str = "Words.") -> Answer:
+    return Answer(status, json.dumps({"errorCode": code, "errorMessage": words}))
 
 
 HOW_SURE = [
@@ -79,6 +79,27 @@ def test_what_is_in_doubt_is_never_sent_again(approved, wire, answer):
     tasks.sweep_approved(), tasks.sweep_failed(), tasks.sweep_sending()
 
     assert len(wire.posts) == 1
+
+
+@pytest.mark.parametrize(
+    "answer, note",
+    [
+        (OutcomeUnknown("the connection broke off"),
+         "The connection broke off. It may be paid; M-Pesa will be asked."),
+        (NotSent("it refused the connection"),
+         "Not sent: it refused the connection. No money moved."),
+        (error(500, "500.003.02", "Spike Arrest Violation"),
+         "Not sent: M-Pesa's gateway is busy: Spike Arrest Violation. No money moved."),
+        (error(400, "400.002.02", "Bad Request"), "Bad Request. No money moved."),
+        (error(400, "400.002.02"), "Words. No money moved."),
+    ],
+)  # fmt: skip
+def test_what_came_back_reads_as_a_sentence_before_ours(approved, wire, answer, note):
+    wire.answer = answer
+
+    tasks.send_payout(approved.pk)
+
+    assert approved.transitions.order_by("-pk")[0].note == note
 
 
 def test_what_is_provably_not_sent_goes_again_under_the_same_id(approved, wire):

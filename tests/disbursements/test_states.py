@@ -2,7 +2,6 @@
 
 import itertools
 from datetime import timedelta
-from importlib import import_module
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
@@ -209,21 +208,6 @@ def test_the_last_approval_is_timed_and_going_back_from_sending_is_none(manual, 
 
     expected = earlier if was == Status.SENDING else row.status_at
     assert row.approved_at == expected
-
-
-def test_the_migration_fills_in_the_last_approval_of_what_was_there(manual):
-    row, never = manual(Status.SENT), manual(Status.HELD)
-    begun = timezone.now() - timedelta(hours=5)
-    lines = [("received", "approved"), ("approved", "sending"), ("sending", "failed"),
-             ("failed", "approved"), ("sending", "approved"), ("approved", "approved")]  # fmt: skip
-    for hours, (old, new) in enumerate(lines):
-        row.transitions.create(old=old, new=new, by="x", at=begun + timedelta(hours=hours))
-
-    sql(import_module("disbursements.migrations.0004_float_and_approval_times").FILL_APPROVED_AT)
-
-    row.refresh_from_db()
-    never.refresh_from_db()
-    assert (row.approved_at, never.approved_at) == (begun + timedelta(hours=3), None)
 
 
 def test_other_moves_leave_the_approval_as_it_was(manual):

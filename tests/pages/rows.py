@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from disbursements.models import (
     Attempt,
     Callback,
     Case,
+    Delivery,
     Disbursement,
     FloatReading,
     Inquiry,
@@ -21,9 +22,20 @@ from disbursements.models import (
 from disbursements.states import AttemptStatus, Status
 from mifos.models import Event
 from partners import webhook_tokens, work
-from partners.models import LoanProduct, MifosConnection, MpesaShortcode, Partner
+from partners.models import (
+    ApiKey,
+    LoanProduct,
+    Membership,
+    MifosConnection,
+    MpesaShortcode,
+    Partner,
+    Role,
+    SettingsChange,
+    WebhookEndpoint,
+)
+from partners.roles import RIGHTS
 from paymentvault import audit, sweeping
-from paymentvault.models import Heartbeat, Job, JobFile, User
+from paymentvault.models import AllowedNetwork, Heartbeat, Job, JobFile, User
 from tests.samples import DATA
 
 # Nothing here may be due: where workers run, they would work at it.
@@ -97,10 +109,51 @@ class Rows:
             )  # fmt: skip
         FloatReading.objects.create(shortcode=self.shortcode, amount=800_000 + number)
         self._jobs(number)
+        self._programs(number)
+        self._changes(number)
+        member = User.objects.create_user(f"member-{number}")
+        self.last["membership"] = Membership.objects.create(
+            user=member, partner=self.partner, role=Role.VIEWER
+        )
         audit.record("disbursement approved", by="baraka", subject=doubtful.reference)
         Heartbeat.objects.update_or_create(
             name=f"sweep_{number}", defaults={"at": timezone.now(), "took_ms": 4}
         )
+
+    def _changes(self, number: int) -> None:
+        """A change of settings that was refused, and one that waits."""
+        for place in range(2):
+            self.last["change"] = SettingsChange.objects.create(
+                partner=self.partner, kind="shortcode", reason="A new operator.", proposal="{}",
+                about=f"partners.mpesashortcode:{10 * number + place}", proposed_by=self.amina,
+                difference=[{"label": "Initiator", "from": "testapi", "to": "payouts"}],
+                facts=[["Tenant", "default"]],
+            )  # fmt: skip
+            if place == 0:
+                SettingsChange.objects.filter(pk=self.last["change"].pk).update(
+                    state="refused", decided_by=self.baraka, decided_at=timezone.now(),
+                    decision_note="Not agreed.", proposal=None,
+                )  # fmt: skip
+
+    def _programs(self, number: int) -> None:
+        """Keys, endpoints and networks; the latest network waits for a second person."""
+        self.last["keys"] = ApiKey.objects.create(
+            partner=self.partner, name=f"Program {number}", prefix=f"pv_{number:07}",
+            sha256=f"{number:064}", scopes=["disbursements:read"], created_by=self.amina,
+            expires_at=LATER,
+        )  # fmt: skip
+        self.last["endpoint"] = WebhookEndpoint.objects.create(
+            partner=self.partner, url=f"https://lender.example/{number}", made_by=self.amina
+        )
+        self.last["deliveries"] = Delivery.objects.create(
+            partner=self.partner, endpoint=self.last["endpoint"], type="disbursement.paid",
+            disbursement=self.by_status[Status.PAID], payload="{}", state="given_up",
+            last_words="It refused the connection.", due_at=LATER,
+        )  # fmt: skip
+        self.last["networks"] = AllowedNetwork.objects.create(
+            network=f"10.20.{number % 256}.0/24", ports=[443], reason="Their data centre.",
+            proposed_by=self.baraka,
+        )  # fmt: skip
 
     def _lender(self, number: int) -> None:
         partner = Partner.objects.create(name=f"Lender {number}", code=f"lender-{number}")
@@ -207,9 +260,11 @@ class Rows:
 
 
 def make(n: int) -> Rows:
-    """Amina asks for payouts; Baraka, who is in every group, looks at the pages."""
+    """Amina asks for payouts; Baraka, administrator and all else, looks at the pages."""
     amina, baraka = (User.objects.create_user(name, password=name) for name in ("amina", "baraka"))
-    baraka.groups.set(Group.objects.all())
+    Membership.objects.create(user=baraka, role=Role.ADMINISTRATOR)
+    named = {right.partition(".")[2] for rights in RIGHTS.values() for right in rights}
+    baraka.user_permissions.set(Permission.objects.filter(codename__in=named))
     partner, connection, shortcode = _set_up("pamoja", "Pesa Pamoja", "600997", is_automatic=True)
     ready, its_connection, _ = _set_up("ready", "Ready SACCO", "600998", is_automatic=False)
     LoanProduct.objects.create(connection=its_connection, product_id=1, name="Business loan",

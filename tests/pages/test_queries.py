@@ -4,7 +4,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from tests.pages import rows, walk
+from partners.models import Membership, Partner
+from tests.pages import everybody, rows, walk
 
 A_DOZEN = 12
 
@@ -48,6 +49,25 @@ def test_every_page_opens_for_somebody_in_every_group(baraka):
 
 def test_no_page_asks_more_than_a_dozen_times_nor_more_for_more_rows(baraka):
     client, made = baraka
+    for_few = asked(client, made)
+
+    made.more(27)
+    for_many = asked(client, made)
+
+    assert {name: n for name, n in for_many.items() if n > A_DOZEN} == {}
+    assert {name: (for_few[name], n) for name, n in for_many.items() if n > for_few[name]} == {}
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_member_of_some_partners_asks_no_more_often(client, db, number):
+    made = rows.make(3)
+    # Of several, so that one query a partner would show.
+    lenders = Partner.objects.filter(code__startswith="lender-")[: number - 1]
+    for partner in (made.partner, *lenders):
+        for role in everybody.AT_A_PARTNER:
+            Membership.objects.create(user=made.amina, partner=partner, role=role)
+    client.force_login(made.amina)
+    client.raise_request_exception = False
     for_few = asked(client, made)
 
     made.more(27)

@@ -15,7 +15,8 @@ from paymentvault.portal.situations import PAGES
 from tests.pages.rows import Rows
 
 # The admin is Django's own; the others are called by programs.
-ELSEWHERE = ("admin/", "mifos-webhook/", "cb/", "livez", "readyz")
+# The second factor's pages show what somebody set up; test_second_factor.py walks through them.
+ELSEWHERE = ("admin/", "api/", "mifos-webhook/", "cb/", "livez", "readyz", "second-factor/")
 # Pages that show only something in a state of its own.
 STATE_OF = {
     "disbursements:approve": Status.AWAITING_APPROVAL,
@@ -31,7 +32,7 @@ STATE_OF = {
 OF_THE_OTHER = {"connection:on", "shortcodes:resume"}
 OF_THE_READY = {"automatic:switch"}
 # They lead on to another page: whoever is signed in, or without pressing the button.
-LEADS_ON = {"login", "shortcodes:test"}
+LEADS_ON = {"login", "account_login", "shortcodes:test"}
 # What a page needs besides its address.
 QUERY = {"disbursements:bulk": "all=1"}
 # More of what a page looks like in other states: the query, or what it is about.
@@ -114,10 +115,16 @@ def _value(name: str, need: str, rows: Rows, variant: dict[str, Any]) -> Any:
             return rows.last[of.removesuffix("s")].pk
         case "job" | "job-file", "pk":
             return rows.last["job" if of == "job" else "job with a file"].pk
+        case "keys" | "networks" | "deliveries", "pk":
+            return rows.last["endpoint" if "endpoint" in name else of].pk
+        case "changes", "pk":
+            return rows.last["change"].pk
         case "connection", "pk":
             return rows.last[work.TEST].pk
         case "shortcodes", "pk":
             return rows.last["shortcode"].pk if is_other else rows.shortcode.pk
+        case "partners", "pk":
+            return rows.last["membership"].pk
         case _, "code" if name in OF_THE_READY:
             return rows.ready.code
         case _, "code":

@@ -64,7 +64,7 @@ def test_a_secret_that_was_never_saved_must_be_given(mpesa_form):
         {"host_url": "https://other.test", "password": "typed again"},
         {"api_path": "/api"}, {"tenant_id": "pamoja"},
         {"username": "other"}, {"password": "other"}, {"payment_type_id": 27},
-        {"ca_bundle": shared_keys().certificate_pem},
+        {"ca_bundle": shared_keys().certificate_pem, "password": "typed again"},
         {"oauth_token_url": "https://sso.test", "oauth_client_id": "v", "oauth_client_secret": "s",
          "password": "typed again"},
     ],
@@ -100,13 +100,31 @@ def test_a_saved_secret_isn_t_sent_to_another_server(
 
 
 @pytest.mark.lesson(15)
-def test_a_saved_client_secret_isn_t_sent_to_another_oauth_server(mifos_form):
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"oauth_token_url": "https://elsewhere.test"},
+        # The token that the secret buys goes to Mifos X.
+        {"host_url": "https://elsewhere.test"},
+        {"ca_bundle": shared_keys().certificate_pem},
+    ],
+    ids=str,
+)
+def test_a_saved_client_secret_buys_no_token_for_another_server(mifos_form, changes):
     by_oauth = {"oauth_token_url": "https://sso.test", "oauth_client_id": "v", "username": ""}
     row = saved(mifos_form(oauth_client_secret="s", **by_oauth))
 
-    form = mifos_form(row, **by_oauth | {"oauth_token_url": "https://elsewhere.test"})
+    form = mifos_form(row, **by_oauth | changes)
 
-    assert set(form.errors) == {"oauth_client_secret"}
+    assert "oauth_client_secret" in form.errors
+
+
+@pytest.mark.lesson(15)
+def test_a_saved_password_isn_t_sent_to_whom_another_ca_vouches_for(mifos_form, mifos_row):
+    changes = {"ca_bundle": shared_keys().certificate_pem}
+
+    assert list(mifos_form(mifos_row, password="", **changes).errors) == ["password"]
+    assert mifos_form(mifos_row, password="known", **changes).is_valid()
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,13 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from importlib import import_module
 
+import pgtrigger
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
+from django.db import connection as database
 from django.utils import timezone
 
 from partners.models import MifosConnection, MpesaShortcode, Partner
@@ -157,7 +160,7 @@ def test_the_constraints_hold_for_psql_too(another, lender, shortcode, table):
         "partners_mpesashortcode": "UPDATE partners_mpesashortcode SET pause = 'funds'",
     }[table]
 
-    with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+    with pytest.raises(IntegrityError), transaction.atomic(), database.cursor() as cursor:
         cursor.execute(broken)
 
 
@@ -169,3 +172,22 @@ def test_what_rows_call_themselves(shortcode):
     assert str(MifosConnection()).startswith("Mifos X of")
     assert not shortcode.is_paused
     assert MifosConnection(previous_token_until=timezone.now()).accepts_previous_token() is False
+
+
+def test_partners_that_were_used_before_are_in_use_from_then_on(lender, connection, manual):
+    """What the migration does to those that were there."""
+    migration = import_module("partners.migrations.0005_settings_changes")
+    names = ["by hand", "was on once", "never"]
+    others = [Partner.objects.create(name=name, code=f"p-{n}") for n, name in enumerate(names)]
+    manual(partner=others[0])
+    MifosConnection.objects.create(partner=others[1], host_url="https://a.test",
+                                   switched_on_at=timezone.now())  # fmt: skip
+    MifosConnection.objects.create(partner=others[2], host_url="https://b.test")
+    with pgtrigger.ignore("partners.Partner:in_use_for_good"):
+        Partner.objects.update(in_use_since=None)
+
+    with database.cursor() as cursor:
+        cursor.execute(migration.IN_USE)
+
+    used = Partner.objects.exclude(in_use_since=None).values_list("name", flat=True)
+    assert set(used) == {"Pesa Pamoja", "by hand", "was on once"}

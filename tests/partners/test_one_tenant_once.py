@@ -40,13 +40,13 @@ def taken():
 
 
 @pytest.mark.parametrize("changes", SAME.values(), ids=SAME)
-def test_the_form_names_the_partner_that_has_it(mifos_form, taken, changes):
+def test_the_form_says_so_and_names_nobody_else_s_partner(mifos_form, taken, changes):
     form = mifos_form(**changes)
 
     assert form.errors == {
         "host_url": [
-            "This tenant of this Mifos X is already connected, for Jamii Microfinance. Two "
-            "connections would pay each loan twice."
+            "This tenant of this Mifos X is already connected, for another partner. Two "
+            "connections would pay each loan twice. Whoever runs Payment Vault can tell which."
         ]
     }
 

@@ -21,12 +21,15 @@ SETTINGS = {
     "PUBLIC_URL": "https://vault.example.org",
     "HTTPS_ONLY": True,
     "MPESA_CALLBACK_NETWORKS": ["196.201.214.200", "196.201.213.0/24", "2001:db8::/32"],
+    "OUTBOUND_ALLOW_PRIVATE": False,
+    "OUTBOUND_ALLOW_HTTP": False,
 }
 ALL = (
     checks.keys_are_set,
     checks.public_url_is_usable,
     checks.callbacks_are_limited_to_their_senders,
     checks.callback_networks_can_be_read,
+    checks.requests_go_only_where_they_may,
 )
 
 
@@ -82,6 +85,8 @@ def test_development_may_have_default_keys(given):
         ({"PUBLIC_URL": "https://mpesa.example.org"}, "W004"),
         ({"PUBLIC_URL": "https://MySQL.example.org"}, "W004"),
         ({"MPESA_CALLBACK_NETWORKS": []}, "W005"),
+        ({"OUTBOUND_ALLOW_PRIVATE": True}, "W010"),
+        ({"OUTBOUND_ALLOW_HTTP": True}, "W010"),
         ({"MPESA_CALLBACK_NETWORKS": ["196.201.214.200/24"]}, "E006"),
         ({"MPESA_CALLBACK_NETWORKS": ["safaricom.co.ke"]}, "E006"),
     ],

@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -51,7 +50,7 @@ urlpatterns = [
     path("", include("paymentvault.urls")),
 ]
 handler400 = "paymentvault.views.bad_request"
-handler403 = "paymentvault.views.permission_denied"
+handler403 = "paymentvault.portal.refused.permission_denied"
 handler404 = "paymentvault.views.page_not_found"
 handler500 = "paymentvault.views.server_error"
 pytestmark = pytest.mark.urls(__name__)
@@ -114,7 +113,7 @@ def test_what_is_missing_is_named_with_who_has_it_and_whom_to_ask(amina_s):
     text = amina_s.get("/guarded", headers=PERSON).text
 
     assert "“Can approve, reject, release, cancel and retry”" in text
-    assert "Approvers." in text
+    assert "The role that brings it: Approver (checker)." in text
     assert "Wanjiru" in text and 'href="mailto:w@vault.example"' in text
     assert "gone" not in text
 
@@ -123,8 +122,8 @@ def test_a_right_that_nobody_made_is_named_by_its_code(amina_s):
     assert "disbursements.fly" in amina_s.get("/unknown", headers=PERSON).text
 
 
-def test_whoever_has_the_right_is_let_in(amina_s, amina):
-    amina.groups.add(Group.objects.get(name="Approvers"))
+def test_whoever_has_the_right_is_let_in(amina_s, amina, lender):
+    amina.memberships.create(role="approver", partner=lender)
 
     assert amina_s.get("/guarded").text == "in"
 

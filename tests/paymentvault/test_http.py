@@ -251,29 +251,6 @@ def test_an_answer_just_small_enough_is_read():
         assert len(post(wire.url, Transport(True, True)).text) == http.MAX_ANSWER_BYTES
 
 
-HOSTILE = [
-    "http://127.0.0.1", "http://localhost", "http://localhost.", "http://127.1", "http://0",
-    "http://0.0.0.0", "http://2130706433", "http://0x7f.0.0.1", "http://017700000001",
-    "http://[::1]", "http://[::]", "http://[::ffff:127.0.0.1]", "http://[::ffff:7f00:1]",
-    "http://10.0.0.1", "http://172.16.0.1", "http://192.168.1.1", "http://100.64.0.1",
-    "http://169.254.169.254", "http://[fe80::1]", "http://[fd00::1]", "http://[64:ff9b::7f00:1]",
-    "http://224.0.0.1", "http://255.255.255.255", "http://safaricom.co.ke@127.0.0.1",
-    "http://safaricom.co.ke#@127.0.0.1", "http://127.0.0.1\\@safaricom.invalid",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("url", HOSTILE)
-def test_private_addresses_are_refused_however_they_are_written(url, monkeypatch):
-    reached = []
-    monkeypatch.setattr(http._Connection, "connect", lambda self: reached.append(self.host))
-
-    with pytest.raises(NotSent) as error:
-        post(url, Transport(allow_http=True, connect_timeout_s=1))
-
-    assert reached == []
-    assert_gives_nothing_away(error.value)
-
-
 @pytest.mark.parametrize("transport", [HERE, Transport()])
 @pytest.mark.parametrize(
     "url",
@@ -292,7 +269,7 @@ def test_what_is_no_web_address_is_not_sent(url, transport):
 
 
 def test_plain_http_is_refused_unless_allowed(count):
-    with Wire(says(sized(b"{}"))) as wire, pytest.raises(NotSent, match="Only https"):
+    with Wire(says(sized(b"{}"))) as wire, pytest.raises(NotSent, match="only https"):
         post(wire.url, Transport(allow_private=True))
 
     assert wire.connections == 0

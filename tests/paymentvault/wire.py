@@ -91,20 +91,19 @@ def closed_port() -> Iterator[int]:
         yield bound.getsockname()[1]
 
 
-def certificate(*, rsa_key: bool = True) -> tuple[str, str]:
-    """A self-signed one for 127.0.0.1, and its key, in PEM."""
+def certificate(*, rsa_key: bool = True, name: str = "") -> tuple[str, str]:
+    """A self-signed one for a name, or else for 127.0.0.1, and its key, in PEM."""
+    subject = x509.DNSName(name) if name else x509.IPAddress(ip_address("127.0.0.1"))
     key = rsa.generate_private_key(65537, 2048) if rsa_key else ec.generate_private_key(
         ec.SECP256R1()
     )  # fmt: skip
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mifos.test")])
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mifos.test")])
     now = datetime.now(UTC)
     made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        x509.CertificateBuilder(issuer, issuer, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
-        )
+        .add_extension(x509.SubjectAlternativeName([subject]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import secrets
 import signal
 import tempfile
 import time
@@ -11,14 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from mifos.demo import lender
+from mifos.demo import lender, staff
 from mifos.demo.run import Run
 from mifos.demo.world import Outside, Sandbox
-from paymentvault.models import User
 from paymentvault.stack import DEMO_LENDER, SECOND_LENDER, Broken, Stack
 
 # Quicker than in production, so that a person needn't wait for what is lost to be found.
@@ -60,6 +57,8 @@ class Command(BaseCommand):
         if stays:
             self._announce(stack)
         partner = lender.set_up(outside)
+        if stays:
+            staff.give_roles(partner)
         self.stdout.write(f"{partner.name} is set up, tested and switched on.\n\n")
         try:
             went_well = Run(partner, outside, self.stdout.write).play()
@@ -73,12 +72,13 @@ class Command(BaseCommand):
         self.stdout.write("Every loan ended as it should.")
 
     def _announce(self, stack: Stack) -> None:
-        password = self._staff()
+        password = staff.sign_ins()
         urls = stack.urls
         self.stdout.write(
             f"""
 Payment Vault     {urls["web"]}/
-  sign in as      amina, who may do everything, or baraka, who approves what others ask for
+  sign in as      amina, who may do everything, or baraka, who approves what she asks for and
+                  confirms her changes of settings
   password        {password}
 Pretend Mifos X   {urls["mifos"]}/  of {DEMO_LENDER}, which is set up below: approve
                   loans, choose what goes wrong
@@ -87,6 +87,7 @@ Pretend M-Pesa    {urls["safaricom"]}/  create an app and a shortcode, see what 
 Logs              {stack.log_dir}
 
 To set a second lender up, take the values from these pages and follow Partners → Add partner.
+Before it is switched on, give baraka a role at it under People: he is the second person.
 
 """
         )
@@ -96,20 +97,6 @@ To set a second lender up, take the values from these pages and follow Partners 
         while not (ended := stack.failed()):
             time.sleep(0.5)
         raise CommandError(f"{', '.join(ended)} ended by itself.")
-
-    def _staff(self) -> str:
-        """Two people to sign in as, for what needs two, with a new password each time."""
-        password = secrets.token_urlsafe(9)
-        amina, _ = User.objects.get_or_create(
-            username="amina",
-            defaults={"is_staff": True, "is_superuser": True, "first_name": "Amina"},
-        )
-        baraka, _ = User.objects.get_or_create(username="baraka", defaults={"first_name": "Baraka"})
-        baraka.groups.set(Group.objects.filter(name="Approvers"))
-        for person in (amina, baraka):
-            person.set_password(password)
-            person.save()
-        return password
 
     def _show_logs(self, stack: Stack) -> None:
         for path in sorted(stack.log_dir.glob("*.log")):

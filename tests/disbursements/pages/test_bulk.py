@@ -11,7 +11,7 @@ from disbursements import approval
 from disbursements.models import Disbursement
 from disbursements.pages import bulk
 from disbursements.states import Status
-from partners.models import Partner
+from partners.models import Membership, Partner
 from paymentvault import jobs
 from paymentvault.models import AuditEvent, Job
 from tests.disbursements.pages.listed import allowed, history_of, many
@@ -172,6 +172,21 @@ def test_the_job_refuses_ones_own_even_if_the_page_were_fooled(checker, manual):
     job.refresh_from_db()
     assert own.status == S.AWAITING_APPROVAL
     assert "Someone else must approve" in job.lines[0]["words"]
+
+
+def test_the_job_refuses_another_partners_even_if_the_page_were_fooled(lender, amina):
+    """Who may approve somewhere, but not there."""
+    jamii = Partner.objects.create(name="Jamii", code="jamii")
+    Membership.objects.create(user=amina, partner=jamii, role="approver")
+    [row] = many(lender, 1)
+    job = Job.objects.create(kind="bulk_approval", started_by=amina, given=job_given([row]))
+
+    jobs.run(str(job.pk))
+
+    row.refresh_from_db()
+    job.refresh_from_db()
+    assert row.status == S.AWAITING_APPROVAL
+    assert "You may not approve payouts of Pesa Pamoja any more." in job.lines[0]["words"]
 
 
 def test_if_one_left_the_set_nothing_is_approved(browser, lender, amina):
@@ -346,3 +361,49 @@ def test_a_job_that_is_given_up_approves_no_more(done, browser, lender, monkeypa
 
     assert (job.state, job.outcome) == ("failed", "Its worker died.")
     assert Disbursement.objects.filter(status=S.AWAITING_APPROVAL).count() == 2
+
+
+class TestWhoSeesTheJob:
+    """It names borrowers: who lost the role where one of them is doesn't read on."""
+
+    @pytest.fixture
+    def jamii(self, db):
+        return Partner.objects.create(name="Jamii", code="jamii")
+
+    @pytest.fixture
+    def roles(self, lender, jamii, amina):
+        return [
+            Membership.objects.create(user=amina, partner=partner, role="approver")
+            for partner in (lender, jamii)
+        ]
+
+    @pytest.fixture
+    def page(self, roles, amina, lender, jamii):
+        rows = [*many(lender, 1), *many(jamii, 1, msisdn="254712345678", client_name="Zawadi")]
+        job = Job.objects.create(kind="bulk_approval", started_by=amina, given=job_given(rows))
+        jobs.run(str(job.pk))
+        return f"/jobs/{job.pk}/"
+
+    def test_who_started_it_does(self, amina, page):
+        answer = signed_in(amina).get(page)
+
+        assert answer.status_code == 200 and "Zawadi" in answer.content.decode()
+
+    @pytest.mark.parametrize("partial", [{}, {"HX-Request": "true"}])
+    @pytest.mark.parametrize("lost", [[1], [0], [0, 1]])
+    def test_who_lost_a_role_at_one_of_its_partners_does_not(
+        self, amina, roles, page, lost, partial
+    ):
+        for number in lost:
+            roles[number].delete()
+
+        answer = signed_in(amina).get(page, headers=partial)
+
+        assert answer.status_code == 404 and "Zawadi" not in answer.content.decode()
+
+    def test_who_may_only_look_there_now_does(self, amina, roles, page):
+        for role in roles:
+            role.role = "viewer"
+            role.save()
+
+        assert signed_in(amina).get(page).status_code == 200

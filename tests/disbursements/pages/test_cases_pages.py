@@ -163,6 +163,22 @@ def test_where_money_is_in_question_neither_its_maker_nor_just_anybody_closes(
     assert case.closed_at is None
 
 
+def test_an_approver_of_another_partner_closes_none_about_money_where_they_only_operate(
+    client, failed, baraka
+):
+    jamii = Partner.objects.create(name="Jamii", code="jamii")
+    for partner, role in ((failed.partner, "operator"), (jamii, "approver")):
+        baraka.memberships.create(partner=partner, role=role)
+    case = cases.open_case("contradiction", "Where is it?", disbursement=failed)
+    client.force_login(baraka)
+
+    pressed = press(client, close_url(case), reason="Mine.")
+
+    case.refresh_from_db()
+    assert "Only who may settle disbursements" in text(pressed)
+    assert case.closed_at is None
+
+
 def test_closing_asks_a_reason(browser, failed):
     case = cases.open_case("contradiction", "First.", disbursement=failed)
 

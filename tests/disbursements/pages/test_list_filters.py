@@ -179,6 +179,7 @@ def test_a_broken_view_is_told_too(browser, four):
 def test_awaiting_me_is_what_others_entered_or_a_partners_loans_are(
     found, baraka, amina, lender, manual
 ):
+    allowed(baraka, "view_disbursement", "approve_disbursement")
     manual(S.AWAITING_APPROVAL, requested_by=baraka)
     theirs = manual(S.AWAITING_APPROVAL, requested_by=amina)
     a_loan = many(lender, 1)[0]

@@ -11,6 +11,7 @@ from disbursements import cases, evidence, settlement, tasks
 from disbursements.approval import NotAllowed
 from disbursements.models import Case, Disbursement, Settlement
 from disbursements.states import Status
+from partners.models import Partner
 from paymentvault.models import AuditEvent
 from tests.disbursements.at_once import at_once, errors
 from tests.disbursements.pages.people import may, signed_in
@@ -129,6 +130,7 @@ def test_what_is_settled_is_on_record(proposer, second, doubted):
     lines = AuditEvent.objects.order_by("pk").values_list("act", "actor", "source_address")
     assert list(lines) == [
         ("settlement proposed", "amina", "127.0.0.1"),
+        ("disbursement failed", "baraka", "127.0.0.1"),
         ("settlement confirmed", "baraka", "127.0.0.1"),
     ]
     assert one.transitions.filter(by="amina").get().note.startswith("Settlement proposed: not paid")
@@ -256,6 +258,29 @@ def test_a_receipt_settles_one_disbursement_only(proposer, doubted, manual):
     answer = press(proposer, address(doubted().disbursement, "settle"), **typed_as_paid())
 
     assert f"The receipt {RECEIPT} is {other.reference}'s already. Nothing was" in text(answer)
+
+
+def test_what_people_wrote_reads_as_sentences(second, proposed):
+    made = proposed(evidence_words="Statement of March, line 4")
+
+    page = text(second.get(address(made.disbursement)))
+    press(second, confirm_url(made), reason="Seen the same line")
+
+    assert "Evidence: Statement of March, line 4. A second person must check it" in page
+    notes = " ".join(made.disbursement.transitions.values_list("note", flat=True))
+    assert "Statement of March, line 4. Seen the same line." in notes
+
+
+def test_of_another_partners_a_receipt_tells_nothing_but_that_it_is_taken(
+    proposer, doubted, manual
+):
+    jamii = Partner.objects.create(name="Jamii", code="jamii")
+    other = manual(S.PAID, mpesa_receipt=RECEIPT, partner=jamii)
+
+    answer = press(proposer, address(doubted().disbursement, "settle"), **typed_as_paid())
+
+    assert f"The receipt {RECEIPT} is another disbursement's already. Nothing was" in text(answer)
+    assert other.reference not in text(answer)
 
 
 def test_a_receipt_that_paid_another_one_meanwhile_is_refused(second, proposed, manual):

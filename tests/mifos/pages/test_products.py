@@ -29,25 +29,27 @@ def typed(admin, **changes):
     return data | changes
 
 
-def test_one_is_switched_on_within_its_sums_and_the_audit_tells(admin, products):
+def test_one_is_switched_on_within_its_sums_by_two_and_the_audit_tells(admin, confirm, products):
     changes = {"form-0-is_automatic": "on", "form-0-min_amount": "1000",
-               "form-0-max_amount": "20000"}  # fmt: skip
+               "form-0-max_amount": "20000", "reason": "The board wants it."}  # fmt: skip
 
     answer = admin.post(URL, typed(admin, **changes), REMOTE_ADDR="10.1.2.3")
 
     assert answer.url == "/partners/pamoja/"
+    assert not LoanProduct.objects.filter(is_automatic=True).exists()
+    confirm()
     first, second = LoanProduct.objects.order_by("product_id")
     assert (first.is_automatic, first.min_amount, first.max_amount) == (True, 1_000, 20_000)
     assert not second.is_automatic
-    line = AuditEvent.objects.get()
-    assert (line.act, line.subject, line.partner_code) == (
-        "loan product changed", "Biashara Loan", "pamoja")  # fmt: skip
-    assert (line.actor, line.source_address) == ("chege", "10.1.2.3")
+    line = AuditEvent.objects.get(act="loan product changed")
+    assert (line.subject, line.partner_code) == ("Biashara Loan", "pamoja")
+    assert (line.actor, line.detail["proposed_by"]) == ("wanjiru", "chege")
+    assert line.source_address == "10.1.2.3"
     assert line.detail["max_amount"] == {"from": None, "to": "20000"}
     page = words(admin.get(URL))
     assert (
-        "chege changed Biashara Loan: paid automatically; from no limit to KES 1,000.00 at least; "
-        "from no limit to KES 20,000.00 at most."
+        "wanjiru changed Biashara Loan: paid automatically; from no limit to KES 1,000.00 at "
+        "least; from no limit to KES 20,000.00 at most."
     ) in page
 
 
@@ -74,17 +76,20 @@ def test_an_error_is_told_and_nothing_is_saved(admin, products, changes, said):
     assert "checked" in words(answer)
 
 
-def test_of_two_people_who_save_the_second_is_told_and_may_insist(admin, products):
-    mine = typed(admin, **{"form-1-is_automatic": "on"})
+def test_of_two_people_who_save_the_second_is_told_and_may_insist(admin, confirm, products):
+    LoanProduct.objects.update(is_automatic=True)
+    mine = typed(admin)
+    del mine["form-1-is_automatic"]
     LoanProduct.objects.filter(product_id=1).update(max_amount=500)
 
     answer = admin.post(URL, mine)
 
     assert answer.status_code == 422 and "Somebody else saved this" in words(answer)
-    assert not LoanProduct.objects.filter(is_automatic=True).exists()
+    assert LoanProduct.objects.filter(is_automatic=True).count() == 2
     seen = {form["seen"].html_name: form["seen"].value() for form in answer.context["forms"]}
-    assert admin.post(URL, mine | seen).status_code == 302
-    assert LoanProduct.objects.get(product_id=2).is_automatic
+    assert admin.post(URL, mine | seen | {"reason": "So."}).status_code == 302
+    confirm()
+    assert not LoanProduct.objects.get(product_id=2).is_automatic
 
 
 def test_another_partner_s_product_isn_t_reached(admin, products):

@@ -1,6 +1,7 @@
 """Switching on is deliberate: it tells first what would happen, and waits until all is ready."""
 
 from datetime import timedelta
+from html import unescape
 
 import pytest
 import time_machine
@@ -10,7 +11,13 @@ from disbursements.models import Disbursement
 from disbursements.states import Status
 from mifos import polling
 from partners import work
-from partners.models import LoanProduct, MifosConnection, MpesaShortcode, Partner
+from partners.models import (
+    LoanProduct,
+    MifosConnection,
+    MpesaShortcode,
+    Partner,
+    SettingsChange,
+)
 from paymentvault.models import AuditEvent, Job
 from tests.partners.pages.people import SEES, said, words
 
@@ -37,6 +44,44 @@ class TestConnection:
         line = AuditEvent.objects.get(act="connection switched on")
         assert (line.actor, line.source_address) == ("chege", "10.1.2.3")
         assert line.detail == {"reason": "For a test."}
+
+    def test_the_first_time_a_second_person_sees_the_whole_set_up_and_switches_it(
+        self, admin, press, confirm, tested, shortcode, mifos
+    ):
+        MifosConnection.objects.update(switched_on_at=None)
+
+        press(admin, ON)
+
+        assert not MifosConnection.objects.get().is_on
+        facts = dict(SettingsChange.objects.get().facts)
+        assert facts["Mifos X"] == tested.base_url and facts["Tenant"] == "default"
+        assert facts["Payment type"] == "26" and "600997" in facts["M-Pesa shortcode"]
+        confirm()
+        assert MifosConnection.objects.get().is_on
+        line = AuditEvent.objects.get(act="connection switched on")
+        assert (line.actor, line.detail["proposed_by"]) == ("wanjiru", "chege")
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda: MpesaShortcode.objects.get().save(),
+            lambda: MifosConnection.objects.get().save(),
+            lambda: Partner.objects.update(max_amount=5),
+            lambda: LoanProduct.objects.update(max_amount=5),
+        ],
+        ids=["shortcode", "connection", "limits", "product"],
+    )
+    def test_a_set_up_that_changed_since_it_was_shown_is_not_switched_on(
+        self, admin, press, confirm, ready, mifos, change
+    ):
+        MifosConnection.objects.update(is_on=False, switched_on_at=None)
+        press(admin, ON)
+        change()
+
+        assert "isn't what it was" in unescape(said(confirm())[-1])
+
+        assert not MifosConnection.objects.get().is_on
+        assert SettingsChange.objects.get().state == "outdated"
 
     def test_it_is_refused_until_it_is_tested(self, admin, press, tested):
         once = admin.get(ON).context["once"]
@@ -154,7 +199,7 @@ class TestAutomatic:
             assert "once" not in admin.get(AUTOMATIC).context
 
     def test_it_shows_what_would_happen_and_that_is_what_happens(
-        self, admin, press, ready, approved
+        self, admin, press, confirm, ready, approved
     ):
         loans = [
             approved(), approved(mobile=None), approved(principal=20_000, product_id=2),
@@ -172,6 +217,7 @@ class TestAutomatic:
         assert "Would be paid: 1, KES 10,000.00 in all." in page and told[1][1] in page
 
         press(admin, AUTOMATIC)
+        confirm()
         polling.poll(MifosConnection.objects.select_related("partner").get())
 
         became = {row.loan_id: row.status for row in Disbursement.objects.all()}
@@ -180,7 +226,7 @@ class TestAutomatic:
         assert [labels[became[loan]] for loan in loans] == [label for label, _ in told]
 
     def test_what_waits_already_goes_on_waiting_and_that_is_said(
-        self, admin, press, ready, take_in
+        self, admin, press, confirm, ready, take_in
     ):
         waiting = take_in()
         press(admin, LOOK, opens=False)
@@ -190,18 +236,43 @@ class TestAutomatic:
         assert "Switching on pays none of them." in page and waiting.reference in page
 
         press(admin, AUTOMATIC)
+        confirm()
 
         waiting.refresh_from_db()
         assert is_automatic() and waiting.status == Status.AWAITING_APPROVAL
 
-    def test_the_audit_tells_who_switched_it_why_and_from_where(self, admin, press, ready):
+    def test_it_waits_for_a_second_person_and_the_audit_tells_both(
+        self, admin, press, confirm, ready
+    ):
         press(admin, LOOK, opens=False)
 
-        press(admin, AUTOMATIC)
+        answer = press(admin, AUTOMATIC)
 
+        assert "waits for a second person: wanjiru" in said(answer)[-1]
+        assert not is_automatic()
+        asked = AuditEvent.objects.get(act="switching automatic disbursement on proposed")
+        assert (asked.actor, asked.detail["reason"]) == ("chege", "For a test.")
+
+        confirm()
+
+        assert is_automatic()
         line = AuditEvent.objects.get(act="automatic disbursement switched on")
-        assert (line.actor, line.source_address) == ("chege", "10.1.2.3")
-        assert (line.partner_code, line.detail) == ("pamoja", {"reason": "For a test."})
+        assert (line.actor, line.source_address, line.partner_code) == (
+            "wanjiru", "10.1.2.3", "pamoja")  # fmt: skip
+        assert (line.detail["proposed_by"], line.detail["reason"]) == ("chege", "For a test.")
+
+    @pytest.mark.parametrize("spoil, told", NOT_READY.values(), ids=list(NOT_READY))
+    def test_it_is_looked_at_anew_when_the_second_person_confirms(
+        self, admin, press, confirm, ready, spoil, told
+    ):
+        press(admin, LOOK, opens=False)
+        press(admin, AUTOMATIC)
+        spoil()
+
+        assert told in said(confirm())[-1]
+
+        assert not is_automatic()
+        assert SettingsChange.objects.get().state == "outdated"
 
     def test_a_mifos_that_doesn_t_answer_keeps_it_off(self, admin, press, ready, mifos):
         mifos.down = True

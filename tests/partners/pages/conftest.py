@@ -1,3 +1,3 @@
-from tests.partners.pages.people import admin, press, signed_in
+from tests.partners.pages.people import admin, confirm, press, second, signed_in
 
-__all__ = ["admin", "press", "signed_in"]
+__all__ = ["admin", "confirm", "press", "second", "signed_in"]

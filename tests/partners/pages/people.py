@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 
+from partners.models import SettingsChange
 from paymentvault.models import User
 
 ALL = ("view_partner", "add_partner", "change_partner", "view_mifosconnection",
@@ -16,12 +17,12 @@ SEES = tuple(name for name in ALL if name.startswith("view_"))
 
 @pytest.fixture
 def signed_in(db: None, client: Client) -> Callable[..., Client]:
-    def sign_in(*rights: str, username: str = "chege") -> Client:
+    def sign_in(*rights: str, username: str = "chege", on: Client = client) -> Client:
         user, _ = User.objects.get_or_create(username=username)
         found = Permission.objects.filter(content_type__app_label="partners", codename__in=rights)
         user.user_permissions.set(found)
-        client.force_login(user)
-        return client
+        on.force_login(user)
+        return on
 
     return sign_in
 
@@ -47,6 +48,26 @@ def press(django_capture_on_commit_callbacks: Any) -> Callable[..., Any]:
                                **headers)  # fmt: skip
 
     return send
+
+
+@pytest.fixture
+def second(signed_in: Callable[..., Client]) -> Client:
+    """Somebody else with the same rights."""
+    client = Client()
+    signed_in(*ALL, username="wanjiru", on=client)
+    return client
+
+
+@pytest.fixture
+def confirm(second: Client, press: Callable[..., Any]) -> Callable[..., Any]:
+    """The second person confirms what waits; returns the answer to their press."""
+
+    def go_on(**typed: Any) -> Any:
+        change = SettingsChange.objects.filter(state="waiting").first()
+        assert change, "nothing waits"
+        return press(second, f"/settings-changes/{change.pk}/confirm/", **typed)
+
+    return go_on
 
 
 def said(answer: Any) -> list[str]:

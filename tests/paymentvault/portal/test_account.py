@@ -1,7 +1,7 @@
 """Signing in and out, the password, and one's own account."""
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 
 from paymentvault.models import AuditEvent, Job, User
@@ -85,7 +85,7 @@ def test_wrong_sign_ins_don_t_flood_the_audit(client, amina):
     for _ in range(5):
         sign_in(client, "wrong")
 
-    assert len(acts()) == 1
+    assert acts() == [("refused", "stranger"), ("locked out", "stranger")]
 
 
 def test_whoever_is_signed_in_goes_on(signed_in):
@@ -143,7 +143,6 @@ def test_a_changed_password_keeps_one_signed_in_and_ends_the_others(signed_in, a
 @pytest.mark.parametrize(
     "given, words",
     [
-        ({"old": "wrong"}, "old password was entered incorrectly"),
         ({"new": "short1"}, "too short"),
         ({"new": "12345678901"}, "entirely numeric"),
         ({"new": "password1234"}, "too common"),
@@ -160,6 +159,35 @@ def test_a_password_that_won_t_do_is_told_and_nothing_changes(signed_in, amina, 
     assert words in answer.text
     amina.refresh_from_db()
     assert amina.check_password(PASSWORD) and acts() == []
+
+
+def test_a_wrong_old_password_is_told_and_stands_in_the_audit_each_time(signed_in, amina):
+    for _ in range(3):
+        answer = change(signed_in, old="wrong")
+
+    assert "old password was entered incorrectly" in answer.text
+    amina.refresh_from_db()
+    assert amina.check_password(PASSWORD)
+    assert acts() == [("refused", "amina")] * 3
+    assert {one.subject for one in AuditEvent.objects.all()} == {"amina"}
+
+
+def test_a_stolen_session_guesses_no_password(signed_in, amina):
+    for _ in range(5):
+        answer = change(signed_in, old="wrong")
+    assert answer.status_code == 429 and "too many wrong passwords" in answer.text
+
+    assert change(signed_in).status_code == 429
+
+    amina.refresh_from_db()
+    assert amina.check_password(PASSWORD) and ("locked out", "stranger") in acts()
+
+
+def test_the_admin_has_no_other_page_for_it(signed_in, amina):
+    User.objects.update(is_staff=True)
+
+    for ask in (signed_in.get, signed_in.post):
+        assert ask("/admin/password_change/")["Location"] == "/profile/password/"
 
 
 def test_no_password_is_sent_back(signed_in):
@@ -197,18 +225,29 @@ def test_nothing_else_of_one_s_account_can_be_changed(signed_in, amina, field):
     assert getattr(after, field) == getattr(amina, field)
 
 
-def test_groups_and_rights_are_told_in_words(signed_in, amina):
-    amina.groups.add(Group.objects.get(name="Operators"))
+def test_roles_are_told_with_where_they_count(signed_in, amina, lender):
+    amina.memberships.create(role="operator", partner=lender)
+
+    page = " ".join(signed_in.get("/profile/").text.split())
+
+    assert f"<strong>Operator (maker)</strong> at {lender}: enters payouts by hand" in page
+    assert "Auditor" not in page
+
+
+def test_rights_that_count_for_every_partner_are_told_in_words(signed_in, amina):
+    group = Group.objects.create(name="Head office")
+    group.permissions.add(Permission.objects.get(codename="export_disbursement"))
+    amina.groups.add(group)
 
     page = signed_in.get("/profile/").text
 
-    assert "<strong>Operators</strong>: ask for payouts by hand" in page
+    assert "You are in Head office." in page
     assert "Can export disbursements" in page
     assert "Can settle a disbursement in doubt" not in page
 
 
 def test_without_any_right_one_is_told_whom_to_ask(signed_in):
-    assert "Ask an administrator to put you into a group." in signed_in.get("/profile/").text
+    assert "You have no role yet. Ask an administrator for one." in signed_in.get("/profile/").text
 
 
 def test_a_superuser_is_told_so(client, db):
@@ -234,7 +273,7 @@ def test_the_profile_asks_no_more_for_more_work(signed_in, amina, django_assert_
     for _ in range(12):
         Job.objects.create(kind="x", title="x", started_by=amina)
 
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(11):
         signed_in.get("/profile/")
 
 

@@ -16,7 +16,13 @@ from disbursements.holds import Hold
 from disbursements.models import Callback, Case, Settlement
 from disbursements.states import Status
 from mifos.models import Event
-from partners.models import MifosConnection, MpesaShortcode
+from partners.models import (
+    Membership,
+    MifosConnection,
+    MpesaShortcode,
+    Partner,
+    WebhookEndpoint,
+)
 from paymentvault import stopping, sweeping
 from paymentvault.models import Heartbeat, User
 from paymentvault.portal.needs import Needs, late_sweeps
@@ -285,14 +291,14 @@ def test_a_sweep_that_never_ran_is_late_after_three_of_its_intervals_since_beat_
 def test_beat_that_begins_again_and_again_excuses_nothing(
     signed_in: Client, since: Fixture
 ) -> None:
-    Heartbeat.objects.update(at=None, expected_since=since(hours=1))
+    Heartbeat.objects.update(at=None, expected_since=since(days=1))
 
     sweeping.expect_sweeps()
 
     assert set(late_sweeps(timezone.now())) == set(settings.CELERY_BEAT_SCHEDULE)
 
 
-@pytest.mark.parametrize("seconds, number", [(20, 0), (40, 9), (1_801, 11)])
+@pytest.mark.parametrize("seconds, number", [(20, 0), (40, 11), (1_801, 13)])
 def test_where_beat_never_began_sweeps_are_late_since_the_system_was_set_up(
     chege: User, since: Fixture, seconds: int, number: int
 ) -> None:
@@ -361,6 +367,59 @@ def test_every_link_of_the_refreshed_part_has_an_id_so_that_focus_stays(
     assert [link for link in links if " id=" not in link] == []
     ids = re.findall(r'<a [^>]*id="([^"]+)"', part)
     assert len(ids) == len(set(ids))
+
+
+def an_endpoint(connection: MifosConnection, by: User, **changes: Any) -> WebhookEndpoint:
+    return WebhookEndpoint.objects.create(
+        partner=connection.partner, url="https://core.pamoja.test/hooks", made_by=by, **changes
+    )
+
+
+def test_an_endpoint_that_was_switched_off_after_long_failing_is_said(
+    signed_in: Client, chege: User, connection: MifosConnection, since: Fixture
+) -> None:
+    an_endpoint(connection, chege, is_on=False, off_words="Gone.", failing_since=since(days=6))
+
+    said, url = sentences(signed_in)["endpoint-pamoja"]
+
+    assert said == (
+        "1 endpoint of Pesa Pamoja was switched off by itself, failing for 6 d. The partner's "
+        "system took nothing for days, or said that the address is gone. It is told nothing "
+        "meanwhile; payouts go on."
+    )
+    assert url == "/partners/pamoja/deliveries/"
+    assert '/help/programs/"' in signed_in.get("/").content.decode()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"is_on": True}, {"is_on": False, "failing_since": None, "off_words": "A person did."}],
+    ids=["failing still", "by a person"],
+)
+def test_one_that_is_on_or_that_a_person_switched_off_is_not(
+    signed_in: Client, chege: User, connection: MifosConnection, since: Fixture,
+    changes: dict[str, Any],
+) -> None:  # fmt: skip
+    an_endpoint(connection, chege, **{"failing_since": since(days=6)} | changes)
+
+    assert [key for key in sentences(signed_in) if key.startswith("endpoint")] == []
+
+
+@pytest.mark.parametrize("role, at_theirs, says", [
+    ("partner_administrator", True, True), ("partner_administrator", False, False),
+    ("approver", True, False), ("viewer", True, False),
+])  # fmt: skip
+def test_of_an_endpoint_only_those_read_who_may_change_it(
+    client: Client, baraka: User, connection: MifosConnection, since: Fixture,
+    role: str, at_theirs: bool, says: bool,
+) -> None:  # fmt: skip
+    an_endpoint(connection, baraka, is_on=False, off_words="Gone.", failing_since=since(days=6))
+    other = Partner.objects.create(name="Jamii", code="jamii")
+    partner = connection.partner if at_theirs else other
+    Membership.objects.create(user=baraka, partner=partner, role=role)
+    client.force_login(baraka)
+
+    assert any(key.startswith("endpoint") for key in sentences(client)) == says
 
 
 SEEN_BY = [

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 
+from partners.models import Membership, Partner
 from paymentvault.models import Job, JobFile
 
 LINES = [
@@ -152,3 +153,18 @@ def test_a_file_needs_the_right_when_it_is_fetched_too(signed_in, job, amina):
 
     assert signed_in.get(f"/jobs/{made.pk}/file/").status_code == 200
     assert "Download" in page(signed_in, made).text
+
+
+def test_a_file_about_a_partner_is_for_who_may_export_of_it_now(signed_in, job, amina, lender):
+    made = with_file(job, "disbursements.csv")
+    lines = [{"file": "disbursements.csv", "partners": [lender.code]}]
+    Job.objects.update(kind="export", lines=lines)
+    elsewhere = Partner.objects.create(name="Jamii", code="jamii")
+    role = Membership.objects.create(user=amina, partner=lender, role="operator")
+    assert signed_in.get(f"/jobs/{made.pk}/file/").status_code == 200
+
+    role.delete()
+    Membership.objects.create(user=amina, partner=elsewhere, role="operator")
+
+    assert signed_in.get(f"/jobs/{made.pk}/file/").status_code == 403
+    assert "Download" not in page(signed_in, made).text
