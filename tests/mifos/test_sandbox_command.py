@@ -18,8 +18,10 @@ SETTINGS = ["partners.change_partner", "partners.change_mifosconnection",
 
 
 @pytest.fixture
-def run(lender, monkeypatch, capsys):
+def run(lender, settings, monkeypatch, capsys):
     """`sandbox run`, with nothing around it; returns what it prints."""
+    # The command sets it for good; so it is put back afterwards.
+    settings.PUBLIC_URL = "http://localhost:1"
     stack = SimpleNamespace(
         urls=dict.fromkeys(["web", "mifos", "mifos2", "safaricom"], "http://localhost:1"),
         log_dir="/logs", wait_until_ready=lambda: None, failed=lambda: ["web"],
